@@ -1,0 +1,44 @@
+# What every target shares: language, warnings, sanitizers, the include root.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(TIDEMARK_CCACHE ccache)
+if(TIDEMARK_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${TIDEMARK_CCACHE})
+endif()
+
+add_library(tidemark_options INTERFACE)
+target_include_directories(tidemark_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(tidemark_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+if(TIDEMARK_WERROR)
+  target_compile_options(tidemark_options INTERFACE -Werror)
+endif()
+if(TIDEMARK_SANITIZE)
+  target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE})
+endif()
+
+# tidemark_module(NAME SOURCES… LINK targets…): the library tidemark_NAME.
+function(tidemark_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(tidemark_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(tidemark_${name} PUBLIC tidemark_options ${ARG_LINK})
+endfunction()
+
+# tidemark_test(NAME LABEL label SOURCES… LINK targets…): a GoogleTest program; each test carries LABEL.
+function(tidemark_test name)
+  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest_main GTest::gmock)
+  target_compile_definitions(${name} PRIVATE
+    TIDEMARK_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" TIDEMARK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} PROPERTIES LABELS ${ARG_LABEL} DISCOVERY_TIMEOUT 60)
+endfunction()

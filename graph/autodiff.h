@@ -1,0 +1,50 @@
+// Reverse-mode differentiation of a forward graph, and the joint training graph.
+//
+// Backward ops are ordinary ops of phase `backward` whose `source` is the forward op they
+// differentiate; what a gradient needs saved is what it reads.
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace tidemark {
+
+/// Adds to `graph` the backward ops that carry `seeds` (value, its gradient) to the values in `wrt`,
+/// visiting ops in reverse. Gradients that meet are summed in a fixed order. Returns the gradient of
+/// each of `wrt`, kNone where nothing depends on it.
+std::vector<ValueId> differentiate(Graph& graph,
+                                   const std::vector<std::pair<ValueId, ValueId>>& seeds,
+                                   const std::vector<ValueId>& wrt);
+
+/// AdamW with decoupled weight decay (Loshchilov & Hutter 2019).
+struct AdamW {
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0.1;
+  double clip_norm = 1.0;  ///< global L2 norm of all gradients; 0: no clipping
+  bool decay_vectors = true;  ///< whether one-dimensional parameters decay, too
+};
+
+struct TrainingOptions {
+  std::optional<AdamW> optimizer = AdamW{};  ///< none: gradients are the graph's outputs
+  int micro_batches = 1;                     ///< gradient accumulation
+};
+
+/// The forward graph's ops, their backward ops and, where asked for, the optimizer's.
+///
+/// `forward` must have one op that makes its loss, a `linear_cross_entropy`; the joint graph has the
+/// fused `linear_cross_entropy_grad` in its place, which makes the loss and its gradient in one pass.
+/// Adds the sources `optimizer.hyper` f32[4] (learning rate, 1-beta1^t, 1-beta2^t, 0), and per
+/// parameter P `P.adam_m`, `P.adam_v` f32 and, for bf16 parameters, `P.master` f32. With
+/// micro_batches > 1 gradients accumulate in sources `P.grad_sum`.
+/// Marks as outputs the loss and, without optimizer, every gradient (named `P.grad`).
+Graph make_training_graph(const Graph& forward, const TrainingOptions& options);
+
+/// The loss value of a training graph.
+ValueId loss_of(const Graph& training);
+
+}  // namespace tidemark

@@ -1,0 +1,41 @@
+// Scratch bytes of the CPU kernels, as functions of shapes and threads alone.
+//
+// The op registry asks here so that a plan accounts for every byte; the kernels in executor/ops use
+// exactly these amounts and nothing else. All results are multiples of 64.
+#pragma once
+
+#include <cstdint>
+
+#include "graph/types.h"
+
+namespace tidemark::cpu {
+
+/// C[m,n] = op(A) op(B) over k. `a_transposed`: A is stored [k,m].
+struct GemmShape {
+  int64_t m = 0, n = 0, k = 0;
+  DType dtype = DType::f32;
+  bool a_transposed = false;
+};
+int64_t gemm_workspace(const GemmShape& shape, int threads);
+
+int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns, int threads);
+int64_t column_sum_workspace(int64_t tokens, int64_t columns, int threads);
+
+int64_t attention_workspace(int64_t head_dim, DType dtype, int threads);
+/// `tokens`: the longest sequence there can be.
+int64_t attention_grad_workspace(int64_t tokens, int64_t head_dim, DType dtype, int threads);
+
+/// Rows of logits made at once; the chunk's logits and what the products need are the workspace.
+int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary);
+int64_t cross_entropy_workspace(int64_t tokens, int64_t hidden, int64_t vocabulary, int64_t chunk_rows,
+                                DType dtype, bool with_gradient, int threads);
+
+/// `gates`: 1 (RNN), 3 (GRU), 4 (LSTM).
+int64_t recurrent_workspace(int64_t hidden, int gates, int64_t max_batch, DType dtype, int threads);
+int64_t recurrent_grad_workspace(int64_t hidden, int gates, int64_t max_batch, DType dtype, int threads);
+int64_t recurrent_weight_grad_workspace(int64_t tokens, int64_t gate_columns, int64_t hidden, DType dtype,
+                                        int threads);
+
+int64_t grad_norm_workspace(int64_t total_elements);
+
+}  // namespace tidemark::cpu

@@ -1,0 +1,110 @@
+// The intermediate representation: ops in program order over values in single-assignment form.
+//
+// A forward graph comes from models/, graph/autodiff makes the joint training graph of it, and a plan
+// (planner/plan.h) orders its ops and places its values. The graph itself knows no device and no order
+// beyond the one its ops were added in, which is always a valid one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/category.h"
+#include "graph/attributes.h"
+#include "graph/types.h"
+
+namespace tidemark {
+
+using ValueId = int32_t;
+using OpId = int32_t;
+inline constexpr int32_t kNone = -1;  ///< an absent optional input, a value without producer, …
+
+/// How a parameter starts. `scale` is the standard deviation (normal), the bound (uniform), or the
+/// constant (constant).
+struct Initializer {
+  enum class Kind : uint8_t { none, constant, normal, uniform };
+  Kind kind = Kind::none;
+  double scale = 0;
+  bool operator==(const Initializer&) const = default;
+};
+
+struct Value {
+  std::string name;  ///< unique in the graph; a parameter's is its checkpoint name
+  TensorType type;
+  Category category = Category::activation;
+  OpId producer = kNone;  ///< kNone: lives for the whole run (input, parameter, optimizer state)
+  Initializer init;       ///< of parameters only
+
+  int64_t bytes() const { return type.bytes(); }
+  bool operator==(const Value&) const = default;
+};
+
+class OpDef;
+
+struct Op {
+  std::string name;        ///< unique, "layers.3.mlp.down_proj" or, of a gradient, "….grad_input"
+  const OpDef* def = nullptr;
+  Attributes attributes;
+  std::vector<ValueId> inputs;   ///< kNone where an optional input is absent
+  std::vector<ValueId> outputs;  ///< kNone where an optional output is not wanted
+  std::string module;            ///< dotted path, "model.layers.3.mlp"
+  Phase phase = Phase::forward;
+  OpId source = kNone;  ///< of a backward op: the forward op it differentiates
+};
+
+class Graph {
+ public:
+  explicit Graph(std::string name = {}) : name_(std::move(name)) {}
+
+  const std::string& name() const { return name_; }
+  const std::vector<Value>& values() const { return values_; }
+  const std::vector<Op>& ops() const { return ops_; }
+  const Value& value(ValueId id) const { return values_.at(static_cast<size_t>(id)); }
+  const Op& op(OpId id) const { return ops_.at(static_cast<size_t>(id)); }
+
+  /// A value that no op makes: input, parameter, optimizer state, gradient accumulator.
+  ValueId add_source(const std::string& name, TensorType type, Category category,
+                     Initializer init = {});
+
+  /// Infers and adds the outputs' values; throws Error naming the op where shapes do not fit.
+  /// Output `i` is named after the op (":i" appended past the first) and is in `category`, except
+  /// that outputs that must alias a source keep that source's category. Returns the op's id.
+  struct NewOp {
+    std::string kind;  ///< name in the op registry
+    std::string name;
+    std::vector<ValueId> inputs;
+    Attributes attributes = {};
+    std::string module = {};
+    Phase phase = Phase::forward;
+    OpId source = kNone;
+    Category category = Category::activation;
+  };
+  OpId add_op(NewOp op);
+  /// add_op, and its first output.
+  ValueId add(NewOp op);
+
+  /// Values that must survive to the end of the step (the loss, and in tests the gradients).
+  const std::vector<ValueId>& outputs() const { return outputs_; }
+  void mark_output(ValueId id) { outputs_.push_back(id); }
+
+  /// kNone where there is none of this name.
+  ValueId find(const std::string& value_name) const;
+  /// Throws Error where there is none.
+  ValueId require(const std::string& value_name) const;
+
+  /// Parameters in the order they were added.
+  std::vector<ValueId> sources(Category category) const;
+  int64_t parameter_count() const;
+
+  /// The ops that read each value.
+  std::vector<std::vector<OpId>> consumers() const;
+
+ private:
+  friend class GraphReader;
+  std::string name_;
+  std::vector<Value> values_;
+  std::vector<Op> ops_;
+  std::vector<ValueId> outputs_;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,65 @@
+// The plan: what a training step does, in which order, and where every byte of it lives.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "planner/schedule.h"
+
+namespace tidemark {
+
+/// Every offset and size in an arena is a multiple of this.
+inline constexpr int64_t kArenaAlignment = 64;
+
+enum class Decision : uint8_t { keep, recompute };  ///< offload, shard: not yet made by any strategy
+
+struct PlanDevice {
+  std::string name = "cpu";
+  int threads = 1;
+  int64_t page_bytes = 4096;  ///< granularity of the arena's size
+};
+
+struct Plan {
+  static constexpr int kVersion = 1;
+
+  std::string graph_name;
+  std::string graph_fingerprint;  ///< fingerprint(graph) of the graph it is for
+  PlanDevice device;
+  int64_t budget_bytes = 0;  ///< 0: none was given
+  int micro_batches = 1;
+  std::string strategy;
+
+  Schedule schedule;
+  std::vector<int64_t> offsets;     ///< of each of schedule.buffers in the arena, bytes
+  std::vector<Decision> decisions;  ///< of each value of the graph
+
+  int64_t arena_bytes = 0;        ///< the predicted peak: end of the last buffer, in whole pages
+  int64_t live_bytes = 0;         ///< most bytes live at once: the lower bound of arena_bytes
+  std::array<int64_t, kCategoryCount> peak_by_category{};  ///< live bytes at the peak step
+  int32_t peak_step = 0;
+  int64_t unplanned_peak_bytes = 0;  ///< arena_bytes of keep-all
+  double predicted_seconds = 0;      ///< of one step
+  double unplanned_seconds = 0;
+  double lower_bound_seconds = 0;    ///< no plan within this budget is faster, by the same cost model
+  double gap = 0;                    ///< predicted_seconds / lower_bound_seconds - 1
+  double solve_seconds = 0;
+  std::string cost_model;            ///< "analytic" or "profile"
+};
+
+/// Places the schedule's buffers and fills every field that follows from schedule and offsets.
+/// Throws Error if two buffers that live at once overlap.
+void finish_plan(const Graph& graph, Plan& plan);
+
+nlohmann::json to_json(const Plan& plan, const Graph& graph);
+/// Rejects, naming the field, whatever it does not understand, does not match `graph`, or does not hold
+/// (a step before its inputs, buffers that overlap, sizes that differ). `where` names the file.
+Plan plan_from_json(const nlohmann::json& json, const Graph& graph, const std::string& where);
+
+void save_plan(const Plan& plan, const Graph& graph, const std::string& path);  ///< atomically
+Plan load_plan(const std::string& path, const Graph& graph);
+
+}  // namespace tidemark

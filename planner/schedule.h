@@ -1,0 +1,53 @@
+// An order of ops bound to buffers: which storage each step reads and writes, and how long it lives.
+//
+// A plan is, at heart, an order of ops in which an op may stand more than once (recomputation). Every
+// read means the latest instance of a value, and an instance dies after its last read, so the order
+// alone says what is kept: nothing else can disagree with it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/op_def.h"
+
+namespace tidemark {
+
+/// One piece of storage. Several value instances share it where an op works in place.
+struct Buffer {
+  std::vector<ValueId> values;  ///< in the order they occupy it; empty: an op's workspace
+  Category category = Category::activation;
+  int64_t bytes = 0;
+  int32_t first_step = 0;  ///< inclusive; a persistent buffer spans all steps
+  int32_t last_step = 0;   ///< inclusive
+  bool persistent = false;
+  bool operator==(const Buffer&) const = default;
+};
+
+struct Step {
+  OpId op = kNone;
+  bool recompute = false;         ///< an earlier step ran this op already
+  std::vector<int32_t> inputs;    ///< buffer of each input, kNone where absent
+  std::vector<int32_t> outputs;   ///< buffer of each output, kNone where absent
+  int32_t workspace = kNone;      ///< buffer of the scratch space, kNone where the op needs none
+};
+
+struct Schedule {
+  std::vector<Step> steps;
+  std::vector<Buffer> buffers;
+};
+
+/// Binds `order` to buffers on a device with these traits. Steps keep the order; phases must not
+/// decrease except that forward ops may be recomputed in the backward phase. Throws Error naming the
+/// op where an op is missing, or reads a value that no earlier step made.
+Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order,
+                       const DeviceTraits& device);
+
+/// Drops, until nothing changes, the recomputing steps none of whose outputs is read before it is
+/// made again.
+std::vector<OpId> without_dead_steps(const Graph& graph, std::vector<OpId> order);
+
+/// Bytes live at each step: a lower bound on any placement. Sizes are rounded up to `alignment`.
+std::vector<int64_t> live_bytes(const Schedule& schedule, int64_t alignment);
+
+}  // namespace tidemark
