@@ -14,8 +14,7 @@ using Attribute = std::variant<bool, int64_t, double, std::string, std::vector<d
 class Attributes {
  public:
   Attributes() = default;
-  Attributes(std::initializer_list<std::pair<const std::string, Attribute>> entries)
-      : entries_(entries) {}
+  Attributes(std::initializer_list<std::pair<const std::string, Attribute>> entries) : entries_(entries) {}
 
   void set(const std::string& name, Attribute value) { entries_[name] = std::move(value); }
   bool has(const std::string& name) const { return entries_.count(name) != 0; }
@@ -25,9 +24,7 @@ class Attributes {
   bool flag(const std::string& name) const { return get<bool>(name); }
   double number(const std::string& name) const { return get<double>(name); }
   const std::string& text(const std::string& name) const { return get<std::string>(name); }
-  const std::vector<double>& numbers(const std::string& name) const {
-    return get<std::vector<double>>(name);
-  }
+  const std::vector<double>& numbers(const std::string& name) const { return get<std::vector<double>>(name); }
 
   const std::map<std::string, Attribute>& entries() const { return entries_; }
   bool operator==(const Attributes&) const = default;

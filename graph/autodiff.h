@@ -15,8 +15,7 @@ namespace tidemark {
 /// Adds to `graph` the backward ops that carry `seeds` (value, its gradient) to the values in `wrt`,
 /// visiting ops in reverse. Gradients that meet are summed in a fixed order. Returns the gradient of
 /// each of `wrt`, kNone where nothing depends on it.
-std::vector<ValueId> differentiate(Graph& graph,
-                                   const std::vector<std::pair<ValueId, ValueId>>& seeds,
+std::vector<ValueId> differentiate(Graph& graph, const std::vector<std::pair<ValueId, ValueId>>& seeds,
                                    const std::vector<ValueId>& wrt);
 
 /// AdamW with decoupled weight decay (Loshchilov & Hutter 2019).
@@ -25,7 +24,7 @@ struct AdamW {
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double weight_decay = 0.1;
-  double clip_norm = 1.0;  ///< global L2 norm of all gradients; 0: no clipping
+  double clip_norm = 1.0;     ///< global L2 norm of all gradients; 0: no clipping
   bool decay_vectors = true;  ///< whether one-dimensional parameters decay, too
 };
 
@@ -41,7 +40,8 @@ struct TrainingOptions {
 /// Adds the sources `optimizer.hyper` f32[4] (learning rate, 1-beta1^t, 1-beta2^t, 0), and per
 /// parameter P `P.adam_m`, `P.adam_v` f32 and, for bf16 parameters, `P.master` f32. With
 /// micro_batches > 1 gradients accumulate in sources `P.grad_sum`.
-/// Marks as outputs the loss and, without optimizer, every gradient (named `P.grad`).
+/// Marks as outputs the loss first, then with an optimizer that clips the gradients' norm, or without
+/// optimizer every parameter's gradient in the order of sources(Category::parameter).
 Graph make_training_graph(const Graph& forward, const TrainingOptions& options);
 
 /// The loss value of a training graph.

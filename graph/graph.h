@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/category.h"
@@ -42,7 +43,7 @@ struct Value {
 class OpDef;
 
 struct Op {
-  std::string name;        ///< unique, "layers.3.mlp.down_proj" or, of a gradient, "….grad_input"
+  std::string name;  ///< unique, "layers.3.mlp.down_proj" or, of a gradient, "….grad_input"
   const OpDef* def = nullptr;
   Attributes attributes;
   std::vector<ValueId> inputs;   ///< kNone where an optional input is absent
@@ -63,12 +64,11 @@ class Graph {
   const Op& op(OpId id) const { return ops_.at(static_cast<size_t>(id)); }
 
   /// A value that no op makes: input, parameter, optimizer state, gradient accumulator.
-  ValueId add_source(const std::string& name, TensorType type, Category category,
-                     Initializer init = {});
+  ValueId add_source(const std::string& name, TensorType type, Category category, Initializer init = {});
 
   /// Infers and adds the outputs' values; throws Error naming the op where shapes do not fit.
-  /// Output `i` is named after the op (":i" appended past the first) and is in `category`, except
-  /// that outputs that must alias a source keep that source's category. Returns the op's id.
+  /// The first output is named after the op, others "<op>:<output's name>". They are in `category`,
+  /// except that an output that must alias an input keeps that input's. Returns the op's id.
   struct NewOp {
     std::string kind;  ///< name in the op registry
     std::string name;
@@ -82,6 +82,10 @@ class Graph {
   OpId add_op(NewOp op);
   /// add_op, and its first output.
   ValueId add(NewOp op);
+
+  void set_category(ValueId id, Category category) {
+    values_.at(static_cast<size_t>(id)).category = category;
+  }
 
   /// Values that must survive to the end of the step (the loss, and in tests the gradients).
   const std::vector<ValueId>& outputs() const { return outputs_; }
@@ -100,11 +104,13 @@ class Graph {
   std::vector<std::vector<OpId>> consumers() const;
 
  private:
-  friend class GraphReader;
+  ValueId append(Value value);
+
   std::string name_;
   std::vector<Value> values_;
   std::vector<Op> ops_;
   std::vector<ValueId> outputs_;
+  std::unordered_map<std::string, ValueId> by_name_;
 };
 
 }  // namespace tidemark

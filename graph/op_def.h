@@ -21,16 +21,12 @@ class OpView {
   const Op& op() const { return op_; }
   const Attributes& attributes() const { return op_.attributes; }
   int inputs() const { return static_cast<int>(op_.inputs.size()); }
-  bool has_in(int i) const {
-    return i < inputs() && op_.inputs[static_cast<size_t>(i)] != kNone;
-  }
+  bool has_in(int i) const { return i < inputs() && op_.inputs[static_cast<size_t>(i)] != kNone; }
   bool has_out(int i) const {
     return i < static_cast<int>(op_.outputs.size()) && op_.outputs[static_cast<size_t>(i)] != kNone;
   }
   const TensorType& in(int i) const { return graph_.value(op_.inputs.at(static_cast<size_t>(i))).type; }
-  const TensorType& out(int i) const {
-    return graph_.value(op_.outputs.at(static_cast<size_t>(i))).type;
-  }
+  const TensorType& out(int i) const { return graph_.value(op_.outputs.at(static_cast<size_t>(i))).type; }
   const Graph& graph() const { return graph_; }
 
  private:
@@ -73,12 +69,13 @@ class GradientContext {
                     Attributes attributes = {}) = 0;
   /// Adds `gradient` to what input i has received so far.
   virtual void add_grad(int i, ValueId gradient) = 0;
+  /// Takes away what input i has received so far (kNone: nothing), for an op that adds its own to it
+  /// and gives the sum back with add_grad.
+  virtual ValueId take_grad(int i) = 0;
 
   ValueId in(int i) const { return op().inputs.at(static_cast<size_t>(i)); }
   ValueId out(int i) const { return op().outputs.at(static_cast<size_t>(i)); }
-  ValueId output_of(OpId id, int i = 0) const {
-    return graph().op(id).outputs.at(static_cast<size_t>(i));
-  }
+  ValueId output_of(OpId id, int i = 0) const { return graph().op(id).outputs.at(static_cast<size_t>(i)); }
 };
 
 class OpDef {

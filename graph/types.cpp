@@ -4,7 +4,9 @@
 
 namespace tidemark {
 
-int64_t size_of(DType dtype) { return dtype == DType::bf16 ? 2 : 4; }
+int64_t size_of(DType dtype) {
+  return dtype == DType::bf16 ? 2 : 4;
+}
 
 std::string_view name_of(DType dtype) {
   switch (dtype) {
@@ -40,11 +42,12 @@ int64_t Shape::elements() const {
 
 std::string Shape::text() const {
   std::string s = "[";
-  for (int i = 0; i < rank_; ++i)
-    s += (i ? ", " : "") + std::to_string(dims_[static_cast<size_t>(i)]);
+  for (int i = 0; i < rank_; ++i) s += (i ? ", " : "") + std::to_string(dims_[static_cast<size_t>(i)]);
   return s + "]";
 }
 
-std::string TensorType::text() const { return std::string(name_of(dtype)) + shape.text(); }
+std::string TensorType::text() const {
+  return std::string(name_of(dtype)) + shape.text();
+}
 
 }  // namespace tidemark

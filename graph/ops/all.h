@@ -1,0 +1,40 @@
+// One function per registry entry; graph/registry.cpp lists them.
+#pragma once
+
+#include "graph/op_def.h"
+
+namespace tidemark::ops {
+
+OpDef embedding();
+OpDef embedding_grad();
+OpDef linear();
+OpDef linear_grad_input();
+OpDef linear_grad_weight();
+OpDef column_sum();
+OpDef rms_norm();
+OpDef rms_norm_grad();
+OpDef rope_table();
+OpDef rope();
+OpDef attention();
+OpDef attention_grad();
+OpDef swiglu();
+OpDef swiglu_grad();
+OpDef add();
+OpDef linear_cross_entropy();
+OpDef linear_cross_entropy_grad();
+OpDef rnn_layer();
+OpDef rnn_layer_grad();
+OpDef lstm_layer();
+OpDef lstm_layer_grad();
+OpDef gru_layer();
+OpDef gru_layer_grad();
+OpDef recurrent_weight_grad();
+OpDef concat_columns();
+OpDef split_columns();
+OpDef dropout();
+OpDef clear();
+OpDef accumulate();
+OpDef grad_norm();
+OpDef adamw();
+
+}  // namespace tidemark::ops

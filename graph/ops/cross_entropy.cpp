@@ -1,0 +1,69 @@
+#include "graph/cpu_workspace.h"
+#include "graph/ops/all.h"
+#include "graph/ops/check.h"
+
+namespace tidemark::ops {
+namespace {
+
+void check_operands(const OpView& op) {
+  const TensorType& h = expect_matrix(op, 0);
+  const TensorType& w = expect_matrix(op, 1);
+  expect(w.dtype == h.dtype && w.shape[1] == h.shape[1], op, 1,
+         "a weight [vocabulary, " + std::to_string(h.shape[1]) + "] of h's dtype");
+  expect_type(op, 2, vector(DType::i32, h.shape[0]));
+  expect_type(op, 3, vector(h.dtype, w.shape[0]));
+  if (op.attributes().integer("chunk_rows") <= 0) throw Error("bad op", "chunk_rows", "must be positive");
+}
+
+Work loss_work(const OpView& op, double products) {
+  const double logits = static_cast<double>(op.in(0).shape[0]) * static_cast<double>(op.in(1).shape[0]);
+  return {logits * (products * 2 * static_cast<double>(op.in(0).shape[1]) + 8),
+          operand_bytes(op) + 16 * logits};
+}
+
+int64_t loss_workspace(const OpView& op, const DeviceTraits& device, bool with_gradient) {
+  return cpu::cross_entropy_workspace(op.in(0).shape[0], op.in(0).shape[1], op.in(1).shape[0],
+                                      op.attributes().integer("chunk_rows"), op.in(0).dtype, with_gradient,
+                                      device.threads);
+}
+
+}  // namespace
+
+// The last linear layer and the loss, a chunk of tokens at a time, so that the logits are never whole.
+OpDef linear_cross_entropy() {
+  OpDef d;
+  d.name = "linear_cross_entropy";
+  d.input_names = {"h", "weight", "labels", "bias?"};
+  d.output_names = {"loss"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    check_operands(op);
+    return {scalar()};
+  };
+  d.work = [](const OpView& op) { return loss_work(op, 1); };
+  d.workspace = [](const OpView& op, const DeviceTraits& device) {
+    return loss_workspace(op, device, false);
+  };
+  return d;
+}
+
+// Loss and gradients in one pass over the chunks (as Liger Kernel, Hsu et al. 2024): the logits of a
+// chunk are made once, where a separate backward would make them again.
+OpDef linear_cross_entropy_grad() {
+  OpDef d;
+  d.name = "linear_cross_entropy_grad";
+  d.input_names = {"h", "weight", "labels", "bias?", "dweight_acc?", "dbias_acc?"};
+  d.output_names = {"loss", "dh", "dweight", "dbias?"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    check_operands(op);
+    op.attributes().number("grad_scale");
+    expect_type(op, 4, op.in(1));
+    if (op.has_in(5)) expect_type(op, 5, op.in(3));
+    return {scalar(), op.in(0), op.in(1), op.has_in(3) ? op.in(3) : absent()};
+  };
+  d.work = [](const OpView& op) { return loss_work(op, 3); };
+  d.workspace = [](const OpView& op, const DeviceTraits& device) { return loss_workspace(op, device, true); };
+  d.aliases = {{1, 0, false}, {2, 4, true}, {3, 5, true}};
+  return d;
+}
+
+}  // namespace tidemark::ops

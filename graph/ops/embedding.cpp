@@ -1,0 +1,48 @@
+#include "graph/ops/all.h"
+#include "graph/ops/check.h"
+
+namespace tidemark::ops {
+
+OpDef embedding() {
+  OpDef d;
+  d.name = "embedding";
+  d.input_names = {"ids", "weight"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    expect_ints(op, 0);
+    const TensorType& w = expect_matrix(op, 1);
+    return {matrix(w.dtype, op.in(0).shape[0], w.shape[1])};
+  };
+  d.gradient = [](GradientContext& g) {
+    if (!g.wants(1)) return;
+    const int64_t vocabulary = g.graph().value(g.in(1)).type.shape[0];
+    const OpId id = g.emit("embedding_grad", "grad_weight", {g.in(0), g.grad_out(0), g.take_grad(1)},
+                           {{"vocabulary", vocabulary}});
+    g.add_grad(1, g.output_of(id));
+  };
+  d.work = [](const OpView& op) { return Work{0, 2.0 * static_cast<double>(op.out(0).bytes())}; };
+  d.cheap = true;
+  return d;
+}
+
+OpDef embedding_grad() {
+  OpDef d;
+  d.name = "embedding_grad";
+  d.input_names = {"ids", "dy", "acc?"};
+  d.output_names = {"dweight"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    expect_ints(op, 0);
+    const TensorType& dy = expect_matrix(op, 1);
+    expect(dy.shape[0] == op.in(0).shape[0], op, 1, "as many rows as ids");
+    const TensorType out = matrix(dy.dtype, op.attributes().integer("vocabulary"), dy.shape[1]);
+    expect_type(op, 2, out);
+    return {out};
+  };
+  d.work = [](const OpView& op) {
+    return Work{static_cast<double>(op.in(1).shape.elements()), operand_bytes(op)};
+  };
+  d.aliases = {{0, 2, true}};
+  return d;
+}
+
+}  // namespace tidemark::ops

@@ -1,0 +1,124 @@
+#include "graph/cpu_workspace.h"
+#include "graph/ops/all.h"
+#include "graph/ops/check.h"
+
+namespace tidemark::ops {
+namespace {
+
+Work gemm_work(const OpView& op, double m, double n, double k) {
+  return {2 * m * n * k, operand_bytes(op)};
+}
+
+}  // namespace
+
+OpDef linear() {
+  OpDef d;
+  d.name = "linear";
+  d.input_names = {"x", "weight", "bias?", "residual?"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& x = expect_matrix(op, 0);
+    const TensorType& w = expect_matrix(op, 1);
+    expect(w.dtype == x.dtype && w.shape[1] == x.shape[1], op, 1,
+           "a weight [outputs, " + std::to_string(x.shape[1]) + "] of x's dtype");
+    const TensorType y = matrix(x.dtype, x.shape[0], w.shape[0]);
+    expect_type(op, 2, vector(x.dtype, w.shape[0]));
+    expect_type(op, 3, y);
+    return {y};
+  };
+  d.gradient = [](GradientContext& g) {
+    const ValueId dy = g.grad_out(0);
+    if (g.op().inputs[3] != kNone && g.wants(3)) g.add_grad(3, dy);
+    if (g.wants(1))
+      g.add_grad(1, g.output_of(g.emit("linear_grad_weight", "grad_weight", {dy, g.in(0), g.take_grad(1)})));
+    if (g.op().inputs[2] != kNone && g.wants(2))
+      g.add_grad(2, g.output_of(g.emit("column_sum", "grad_bias", {dy, kNone, g.take_grad(2)})));
+    if (g.wants(0))
+      g.add_grad(0, g.output_of(g.emit("linear_grad_input", "grad_input", {dy, g.in(1), g.take_grad(0)})));
+  };
+  d.work = [](const OpView& op) {
+    return gemm_work(op, op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[1]);
+  };
+  d.workspace = [](const OpView& op, const DeviceTraits& device) {
+    return cpu::gemm_workspace(
+        {op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[1], op.out(0).dtype, false}, device.threads);
+  };
+  d.aliases = {{0, 3, false}};
+  return d;
+}
+
+OpDef linear_grad_input() {
+  OpDef d;
+  d.name = "linear_grad_input";
+  d.input_names = {"dy", "weight", "acc?"};
+  d.output_names = {"dx"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& dy = expect_matrix(op, 0);
+    const TensorType& w = expect_matrix(op, 1);
+    expect(w.dtype == dy.dtype && w.shape[0] == dy.shape[1], op, 1, "as many rows as dy has columns");
+    const TensorType dx = matrix(dy.dtype, dy.shape[0], w.shape[1]);
+    expect_type(op, 2, dx);
+    return {dx};
+  };
+  d.work = [](const OpView& op) {
+    return gemm_work(op, op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[1]);
+  };
+  d.workspace = [](const OpView& op, const DeviceTraits& device) {
+    return cpu::gemm_workspace(
+        {op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[1], op.out(0).dtype, false}, device.threads);
+  };
+  d.aliases = {{0, 2, false}};
+  return d;
+}
+
+OpDef linear_grad_weight() {
+  OpDef d;
+  d.name = "linear_grad_weight";
+  d.input_names = {"dy", "x", "acc?"};
+  d.output_names = {"dweight"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& dy = expect_matrix(op, 0);
+    const TensorType& x = expect_matrix(op, 1);
+    expect(x.dtype == dy.dtype && x.shape[0] == dy.shape[0], op, 1, "as many rows as dy");
+    const TensorType dw = matrix(dy.dtype, dy.shape[1], x.shape[1]);
+    expect_type(op, 2, dw);
+    return {dw};
+  };
+  d.work = [](const OpView& op) {
+    return gemm_work(op, op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[0]);
+  };
+  d.workspace = [](const OpView& op, const DeviceTraits& device) {
+    return cpu::gemm_workspace(
+        {op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[0], op.out(0).dtype, true}, device.threads);
+  };
+  d.aliases = {{0, 2, true}};
+  return d;
+}
+
+OpDef column_sum() {
+  OpDef d;
+  d.name = "column_sum";
+  d.input_names = {"dy", "tail?", "acc?"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& dy = expect_matrix(op, 0);
+    if (op.has_in(1)) {
+      const TensorType& tail = expect_matrix(op, 1);
+      expect(tail.dtype == dy.dtype && tail.shape[0] == dy.shape[0] && tail.shape[1] <= dy.shape[1], op, 1,
+             "as many rows as dy and no more columns");
+    }
+    const TensorType y = vector(dy.dtype, dy.shape[1]);
+    expect_type(op, 2, y);
+    return {y};
+  };
+  d.work = [](const OpView& op) {
+    return Work{static_cast<double>(op.in(0).shape.elements()), operand_bytes(op)};
+  };
+  d.workspace = [](const OpView& op, const DeviceTraits& device) {
+    return cpu::column_sum_workspace(op.in(0).shape[0], op.in(0).shape[1], device.threads);
+  };
+  d.aliases = {{0, 2, true}};
+  return d;
+}
+
+}  // namespace tidemark::ops

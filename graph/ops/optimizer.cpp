@@ -1,0 +1,52 @@
+#include "graph/cpu_workspace.h"
+#include "graph/ops/all.h"
+#include "graph/ops/check.h"
+
+namespace tidemark::ops {
+
+OpDef grad_norm() {
+  OpDef d;
+  d.name = "grad_norm";
+  d.input_names = {"g*"};
+  d.output_names = {"norm"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    for (int i = 0; i < op.inputs(); ++i) expect(is_float(op.in(i).dtype), op, i, "a float tensor");
+    return {scalar()};
+  };
+  d.work = [](const OpView& op) { return Work{operand_bytes(op) / 2, operand_bytes(op)}; };
+  d.workspace = [](const OpView& op, const DeviceTraits&) {
+    int64_t elements = 0;
+    for (int i = 0; i < op.inputs(); ++i) elements += op.in(i).shape.elements();
+    return cpu::grad_norm_workspace(elements);
+  };
+  return d;
+}
+
+// Loshchilov & Hutter 2019.
+OpDef adamw() {
+  OpDef d;
+  d.name = "adamw";
+  d.input_names = {"param", "grad", "m", "v", "hyper", "norm?", "master?"};
+  d.output_names = {"param'", "m'", "v'", "master'?"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& p = op.in(0);
+    expect(is_float(p.dtype), op, 0, "a float tensor");
+    const TensorType state{DType::f32, p.shape};
+    expect_type(op, 1, p);
+    expect_type(op, 2, state);
+    expect_type(op, 3, state);
+    expect_type(op, 4, vector(DType::f32, 4));
+    expect_type(op, 5, scalar());
+    expect_type(op, 6, state);
+    for (const char* name : {"beta1", "beta2", "epsilon", "weight_decay", "clip_norm"})
+      op.attributes().number(name);
+    return {p, state, state, op.has_in(6) ? state : absent()};
+  };
+  d.work = [](const OpView& op) {
+    return Work{12 * static_cast<double>(op.in(0).shape.elements()), operand_bytes(op)};
+  };
+  d.aliases = {{0, 0, true}, {1, 2, true}, {2, 3, true}, {3, 6, true}};
+  return d;
+}
+
+}  // namespace tidemark::ops

@@ -1,0 +1,110 @@
+#include "graph/ops/all.h"
+#include "graph/ops/check.h"
+
+namespace tidemark::ops {
+namespace {
+
+std::vector<TensorType> same_as_first(const OpView& op, int operands) {
+  expect(is_float(op.in(0).dtype), op, 0, "a float tensor");
+  for (int i = 1; i < operands; ++i) expect_type(op, i, op.in(0));
+  return {op.in(0)};
+}
+
+}  // namespace
+
+// Shazeer 2020: silu(gate) * up.
+OpDef swiglu() {
+  OpDef d;
+  d.name = "swiglu";
+  d.input_names = {"gate", "up"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) { return same_as_first(op, 2); };
+  d.gradient = [](GradientContext& g) {
+    const OpId id = g.emit("swiglu_grad", "grad", {g.grad_out(0), g.in(0), g.in(1)});
+    if (g.wants(0)) g.add_grad(0, g.output_of(id, 0));
+    if (g.wants(1)) g.add_grad(1, g.output_of(id, 1));
+  };
+  d.work = elementwise_work(6);
+  d.aliases = {{0, 0, false}, {0, 1, false}};
+  d.cheap = true;
+  return d;
+}
+
+OpDef swiglu_grad() {
+  OpDef d;
+  d.name = "swiglu_grad";
+  d.input_names = {"dy", "gate", "up"};
+  d.output_names = {"dgate", "dup"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType type = same_as_first(op, 3).front();
+    return {type, type};
+  };
+  d.work = elementwise_work(12);
+  d.aliases = {{0, 1, false}, {1, 2, false}, {0, 0, false}};
+  return d;
+}
+
+OpDef add() {
+  OpDef d;
+  d.name = "add";
+  d.input_names = {"a", "b"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) { return same_as_first(op, 2); };
+  d.gradient = [](GradientContext& g) {
+    for (int i = 0; i < 2; ++i)
+      if (g.wants(i)) g.add_grad(i, g.grad_out(0));
+  };
+  d.work = elementwise_work(1);
+  d.aliases = {{0, 0, false}, {0, 1, false}};
+  d.cheap = true;
+  return d;
+}
+
+// The mask is a function of (seed, site, element), drawn by a counter (Salmon et al. 2011), so the
+// gradient is the same op and nothing is saved.
+OpDef dropout() {
+  OpDef d;
+  d.name = "dropout";
+  d.input_names = {"x", "seed"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) {
+    expect_type(op, 1, vector(DType::i32, 2));
+    const double p = op.attributes().number("probability");
+    op.attributes().integer("site");
+    if (!(p >= 0 && p < 1)) throw Error("bad op", "probability", "must be in [0, 1)");
+    return same_as_first(op, 1);
+  };
+  d.gradient = [](GradientContext& g) {
+    if (g.wants(0))
+      g.add_grad(0, g.output_of(g.emit("dropout", "grad", {g.grad_out(0), g.in(1)}, g.op().attributes)));
+  };
+  d.work = elementwise_work(12);
+  d.aliases = {{0, 0, false}};
+  d.cheap = true;
+  d.random = true;
+  return d;
+}
+
+OpDef clear() {
+  OpDef d;
+  d.name = "clear";
+  d.input_names = {"acc"};
+  d.output_names = {"acc'"};
+  d.infer = [](const OpView& op) { return same_as_first(op, 1); };
+  d.work = [](const OpView& op) { return Work{0, static_cast<double>(op.out(0).bytes())}; };
+  d.aliases = {{0, 0, true}};
+  return d;
+}
+
+OpDef accumulate() {
+  OpDef d;
+  d.name = "accumulate";
+  d.input_names = {"acc", "g"};
+  d.output_names = {"acc'"};
+  d.infer = [](const OpView& op) { return same_as_first(op, 2); };
+  d.work = elementwise_work(1);
+  d.aliases = {{0, 0, true}};
+  return d;
+}
+
+}  // namespace tidemark::ops

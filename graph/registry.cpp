@@ -1,0 +1,74 @@
+#include <array>
+
+#include "base/error.h"
+#include "graph/ops/all.h"
+
+namespace tidemark {
+namespace {
+
+const std::vector<OpDef>& definitions() {
+  static const std::vector<OpDef> kAll = {
+      ops::embedding(),
+      ops::embedding_grad(),
+      ops::linear(),
+      ops::linear_grad_input(),
+      ops::linear_grad_weight(),
+      ops::column_sum(),
+      ops::rms_norm(),
+      ops::rms_norm_grad(),
+      ops::rope_table(),
+      ops::rope(),
+      ops::attention(),
+      ops::attention_grad(),
+      ops::swiglu(),
+      ops::swiglu_grad(),
+      ops::add(),
+      ops::linear_cross_entropy(),
+      ops::linear_cross_entropy_grad(),
+      ops::rnn_layer(),
+      ops::rnn_layer_grad(),
+      ops::lstm_layer(),
+      ops::lstm_layer_grad(),
+      ops::gru_layer(),
+      ops::gru_layer_grad(),
+      ops::recurrent_weight_grad(),
+      ops::concat_columns(),
+      ops::split_columns(),
+      ops::dropout(),
+      ops::clear(),
+      ops::accumulate(),
+      ops::grad_norm(),
+      ops::adamw(),
+  };
+  return kAll;
+}
+
+}  // namespace
+
+int OpDef::min_inputs() const {
+  int n = static_cast<int>(input_names.size());
+  while (n > 0 && input_names[static_cast<size_t>(n - 1)].back() == '?') --n;
+  return n;
+}
+
+bool OpDef::variadic() const {
+  return !input_names.empty() && input_names.back().back() == '*';
+}
+
+const std::vector<const OpDef*>& op_registry() {
+  static const std::vector<const OpDef*> kPointers = [] {
+    std::vector<const OpDef*> all;
+    for (const OpDef& def : definitions()) all.push_back(&def);
+    return all;
+  }();
+  return kPointers;
+}
+
+const OpDef& find_op(std::string_view name, std::string_view where) {
+  for (const OpDef* def : op_registry())
+    if (def->name == name) return *def;
+  throw Error("bad op", std::string(where), "there is no op '" + std::string(name) + "'",
+              "docs/ops.md lists them");
+}
+
+}  // namespace tidemark

@@ -1,0 +1,169 @@
+#include "base/error.h"
+#include "graph/autodiff.h"
+#include "graph/op_def.h"
+#include "graph/reverse_sweep.h"
+
+namespace tidemark {
+namespace {
+
+/// The training graph under construction, value and op ids mapped from the forward graph's.
+class TrainingGraphBuilder {
+ public:
+  TrainingGraphBuilder(const Graph& forward, const TrainingOptions& options);
+  Graph build();
+
+ private:
+  void find_loss();
+  void copy_sources();
+  void add_accumulators();
+  void copy_forward_ops();
+  void add_loss_and_gradient(ReverseSweep& sweep);
+  void add_optimizer(const std::vector<ValueId>& gradients);
+  std::vector<ValueId> mapped(const std::vector<ValueId>& ids) const;
+
+  const Graph& forward_;
+  TrainingOptions options_;
+  Graph graph_;
+  OpId loss_op_ = kNone;
+  std::vector<ValueId> map_;
+  std::vector<ValueId> parameters_;    ///< in graph_
+  std::vector<ValueId> accumulators_;  ///< beside parameters_, empty without accumulation
+};
+
+TrainingGraphBuilder::TrainingGraphBuilder(const Graph& forward, const TrainingOptions& options)
+    : forward_(forward), options_(options), graph_(forward.name()), map_(forward.values().size(), kNone) {
+  if (options.micro_batches < 1)
+    throw Error("bad option", "micro-batches", "is " + std::to_string(options.micro_batches),
+                "use 1 or more");
+}
+
+Graph TrainingGraphBuilder::build() {
+  find_loss();
+  copy_sources();
+  if (options_.micro_batches > 1) add_accumulators();
+  copy_forward_ops();
+
+  ReverseSweep sweep(graph_, parameters_);
+  for (size_t i = 0; i < accumulators_.size(); ++i) sweep.accumulate_into(parameters_[i], accumulators_[i]);
+  add_loss_and_gradient(sweep);
+  sweep.run();
+
+  std::vector<ValueId> gradients;
+  for (ValueId id : parameters_) {
+    gradients.push_back(sweep.gradient(id));
+    if (gradients.back() == kNone)
+      throw Error("no gradient", graph_.value(id).name, "the loss does not depend on this parameter");
+  }
+  if (options_.optimizer) {
+    add_optimizer(gradients);
+  } else {
+    for (ValueId g : gradients) graph_.mark_output(g);
+  }
+  return std::move(graph_);
+}
+
+void TrainingGraphBuilder::find_loss() {
+  for (size_t i = 0; i < forward_.ops().size(); ++i) {
+    if (forward_.ops()[i].def->name != "linear_cross_entropy") continue;
+    if (loss_op_ != kNone) throw Error("bad graph", forward_.name(), "there are two losses");
+    loss_op_ = static_cast<OpId>(i);
+  }
+  if (loss_op_ == kNone)
+    throw Error("bad graph", forward_.name(), "no op 'linear_cross_entropy' makes a loss");
+}
+
+void TrainingGraphBuilder::copy_sources() {
+  for (size_t i = 0; i < forward_.values().size(); ++i) {
+    const Value& v = forward_.values()[i];
+    if (v.producer != kNone) continue;
+    map_[i] = graph_.add_source(v.name, v.type, v.category, v.init);
+    if (v.category == Category::parameter) parameters_.push_back(map_[i]);
+  }
+}
+
+void TrainingGraphBuilder::add_accumulators() {
+  for (ValueId p : parameters_) {
+    const Value parameter = graph_.value(p);
+    const ValueId acc = graph_.add_source(parameter.name + ".grad_sum", parameter.type, Category::gradient);
+    accumulators_.push_back(
+        graph_.add({"clear", parameter.name + ".grad_clear", {acc}, {}, "", Phase::prepare}));
+  }
+}
+
+std::vector<ValueId> TrainingGraphBuilder::mapped(const std::vector<ValueId>& ids) const {
+  std::vector<ValueId> out;
+  for (ValueId id : ids) out.push_back(id == kNone ? kNone : map_[static_cast<size_t>(id)]);
+  return out;
+}
+
+void TrainingGraphBuilder::copy_forward_ops() {
+  for (size_t i = 0; i < forward_.ops().size(); ++i) {
+    if (static_cast<OpId>(i) == loss_op_) continue;
+    const Op& op = forward_.ops()[i];
+    const OpId id = graph_.add_op(
+        {std::string(op.def->name), op.name, mapped(op.inputs), op.attributes, op.module, Phase::forward});
+    for (size_t k = 0; k < op.outputs.size(); ++k)
+      if (op.outputs[k] != kNone) map_[static_cast<size_t>(op.outputs[k])] = graph_.op(id).outputs[k];
+  }
+}
+
+/// The fused op in the loss's place. Its `source` is the op before the loss, whose block it closes.
+void TrainingGraphBuilder::add_loss_and_gradient(ReverseSweep& sweep) {
+  const Op& loss = forward_.op(loss_op_);
+  std::vector<ValueId> inputs = mapped(loss.inputs);
+  const ValueId h = inputs[0], weight = inputs[1], bias = inputs[3];
+  inputs.push_back(sweep.take(weight));
+  inputs.push_back(bias == kNone ? kNone : sweep.take(bias));
+  Attributes attributes = loss.attributes;
+  attributes.set("grad_scale", 1.0 / options_.micro_batches);
+  const OpId source = graph_.value(h).producer;
+  const OpId id = graph_.add_op(
+      {"linear_cross_entropy_grad", loss.name, inputs, attributes, loss.module, Phase::backward, source});
+  const std::vector<ValueId> outputs = graph_.op(id).outputs;
+  graph_.mark_output(outputs[0]);
+  sweep.add(h, outputs[1], source);
+  sweep.add(weight, outputs[2], source);
+  if (bias != kNone) sweep.add(bias, outputs[3], source);
+}
+
+void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) {
+  const AdamW& o = *options_.optimizer;
+  const ValueId hyper = graph_.add_source("optimizer.hyper", {DType::f32, {4}}, Category::input);
+  ValueId norm = kNone;
+  if (o.clip_norm > 0)
+    norm = graph_.add({"grad_norm", "optimizer.grad_norm", gradients, {}, "optimizer", Phase::optimizer});
+  if (norm != kNone) graph_.mark_output(norm);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Value p = graph_.value(parameters_[i]);
+    const TensorType state{DType::f32, p.type.shape};
+    const ValueId m = graph_.add_source(p.name + ".adam_m", state, Category::optimizer_state);
+    const ValueId v = graph_.add_source(p.name + ".adam_v", state, Category::optimizer_state);
+    const ValueId master = p.type.dtype == DType::f32
+                               ? kNone
+                               : graph_.add_source(p.name + ".master", state, Category::optimizer_state);
+    const bool decays = p.type.shape.rank() > 1 || o.decay_vectors;
+    graph_.add_op({"adamw",
+                   p.name + ".adamw",
+                   {parameters_[i], gradients[i], m, v, hyper, norm, master},
+                   {{"beta1", o.beta1},
+                    {"beta2", o.beta2},
+                    {"epsilon", o.epsilon},
+                    {"weight_decay", decays ? o.weight_decay : 0.0},
+                    {"clip_norm", o.clip_norm}},
+                   "optimizer",
+                   Phase::optimizer});
+  }
+}
+
+}  // namespace
+
+Graph make_training_graph(const Graph& forward, const TrainingOptions& options) {
+  return TrainingGraphBuilder(forward, options).build();
+}
+
+ValueId loss_of(const Graph& training) {
+  if (training.outputs().empty()) throw InternalError("not a training graph: it has no outputs");
+  return training.outputs().front();
+}
+
+}  // namespace tidemark

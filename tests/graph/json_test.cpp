@@ -1,0 +1,91 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
+
+#include "base/error.h"
+#include "graph/autodiff.h"
+#include "graph/serialize.h"
+#include "tests/graph/small_graphs.h"
+
+namespace tidemark {
+namespace {
+
+using nlohmann::json;
+
+TEST(GraphJson, RoundTripsATrainingGraph) {
+  const Graph g = make_training_graph(test::residual_model(DType::bf16), {.micro_batches = 2});
+  const json document = to_json(g);
+  const Graph back = graph_from_json(json::parse(document.dump()), "g.json");
+  EXPECT_EQ(to_json(back), document);
+  EXPECT_EQ(fingerprint(back), fingerprint(g));
+}
+
+TEST(GraphJson, TheFingerprintSeesShapesAttributesAndOrder) {
+  const Graph f32 = make_training_graph(test::residual_model(), {});
+  EXPECT_NE(fingerprint(f32), fingerprint(make_training_graph(test::residual_model(DType::bf16), {})));
+  AdamW other;
+  other.beta2 = 0.999;
+  EXPECT_NE(fingerprint(f32), fingerprint(make_training_graph(test::residual_model(), {.optimizer = other})));
+}
+
+TEST(GraphJson, NamesTheFieldThatIsWrong) {
+  const json good = to_json(make_training_graph(test::residual_model(), {}));
+  const auto rejected = [](const json& document, const std::string& field) {
+    try {
+      graph_from_json(document, "g.json");
+      ADD_FAILURE() << "accepted a bad " << field;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(field), std::string::npos) << e.what();
+    }
+  };
+  json bad = good;
+  bad["tidemark_graph"] = 99;
+  rejected(bad, "g.json.tidemark_graph");
+  bad = good;
+  bad["ops"][3]["inputs"][0] = "nowhere";
+  rejected(bad, "g.json.ops[3].inputs[0]");
+  bad = good;
+  bad["ops"][2]["op"] = "levitate";
+  rejected(bad, "levitate");
+  bad = good;
+  bad["sources"][0]["type"]["shape"][0] = -6;
+  rejected(bad, "g.json.sources[0].type.shape[0]");
+  bad = good;
+  bad["ops"][1]["outputs"][0]["type"]["dtype"] = "bf16";
+  rejected(bad, "g.json.ops[1].outputs[0]");
+  bad = good;
+  std::swap(bad["ops"][1], bad["ops"][2]);
+  rejected(bad, "g.json.ops[1]");
+}
+
+TEST(GraphJson, SurvivesRandomEdits) {
+  const std::string text = to_json(make_training_graph(test::residual_model(), {})).dump();
+  std::mt19937 random(7);
+  for (int i = 0; i < 400; ++i) {
+    std::string edited = text;
+    for (int k = 0; k < 3; ++k) edited[random() % edited.size()] = static_cast<char>(random() % 128);
+    const json document = json::parse(edited, nullptr, false);
+    if (document.is_discarded()) continue;
+    try {
+      validate(graph_from_json(document, "fuzz"));
+    } catch (const Error&) {
+    }
+  }
+}
+
+TEST(GraphDump, ListsEveryOpInTextAndGraphviz) {
+  const Graph g = make_training_graph(test::residual_model(), {});
+  std::ostringstream text, dot;
+  write_text(text, g);
+  write_graphviz(dot, g);
+  for (const Op& op : g.ops()) EXPECT_NE(dot.str().find(op.name + " : "), std::string::npos) << op.name;
+  EXPECT_NE(
+      text.str().find("%blocks.0.gate f32[6, 12] = linear(%blocks.0.norm, %blocks.0.gate.weight, _, _)"),
+      std::string::npos)
+      << text.str();
+}
+
+}  // namespace
+}  // namespace tidemark
