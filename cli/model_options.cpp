@@ -1,0 +1,76 @@
+#include "cli/model_options.h"
+
+#include <thread>
+
+#include "base/error.h"
+
+namespace tidemark::cli {
+
+void add_model_options(CLI::App& command, ModelOptions& o) {
+  auto* preset = command.add_option("--model", o.preset, "A preset; 'tidemark models' lists them");
+  command.add_option("--config", o.config, "A Hugging Face style config.json")->excludes(preset);
+  command.add_option("--batch", o.batch, "Sequences in a micro-batch")->capture_default_str();
+  command.add_option("--length", o.length, "Tokens in a sequence, at most")->capture_default_str();
+  command.add_option("--dtype", o.dtype, "f32, or bf16 with f32 masters")->capture_default_str();
+  command
+      .add_option("--packing", o.packing,
+                  "windows: equal lengths; documents: real lengths, packed without padding; auto: documents "
+                  "for recurrent models")
+      ->check(CLI::IsMember({"auto", "windows", "documents"}))
+      ->capture_default_str();
+  command.add_option("--micro-batches", o.micro_batches, "Micro-batches whose gradients add up")
+      ->capture_default_str();
+  command.add_option("--clip-norm", o.clip_norm, "Clip the gradients' global norm; 0: never")
+      ->capture_default_str();
+  command.add_option("--weight-decay", o.weight_decay, "AdamW's decoupled weight decay")
+      ->capture_default_str();
+  command.add_option("--threads", o.threads, "Threads; 0: one per processor")->capture_default_str();
+}
+
+int threads_of(const ModelOptions& options) {
+  if (options.threads < 0)
+    throw Error("bad usage", "--threads", "is " + std::to_string(options.threads), "use 0 or more");
+  if (options.threads > 0) return options.threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::unique_ptr<Model> load(const ModelOptions& options) {
+  if (options.preset.empty() && options.config.empty())
+    throw Error("bad usage", "command line", "no model was named", "give --model PRESET or --config FILE");
+  return options.config.empty() ? model_from_preset(options.preset) : model_from_file(options.config);
+}
+
+namespace {
+
+void expect_positive(const char* flag, int64_t value) {
+  if (value <= 0) throw Error("bad usage", flag, "is " + std::to_string(value), "use 1 or more");
+}
+
+}  // namespace
+
+BuiltModel build(const ModelOptions& o) {
+  expect_positive("--batch", o.batch);
+  expect_positive("--length", o.length);
+  expect_positive("--micro-batches", o.micro_batches);
+  if (o.batch > (int64_t{1} << 31) / o.length)
+    throw Error("bad usage", "--batch", "batch x length is over 2^31 tokens", "use a smaller one");
+  BuiltModel built;
+  built.model = load(o);
+  built.name = o.config.empty() ? o.preset : o.config;
+  const std::string& family = built.model->family();
+  const bool recurrent = family == "rnn" || family == "lstm" || family == "gru";
+  built.documents = o.packing == "documents" || (o.packing == "auto" && recurrent);
+  built.batch.tokens = o.batch * o.length;
+  built.batch.max_length = o.length;
+  // Documents are shorter than the longest there can be: leave room for more of them.
+  built.batch.sequences = built.documents ? std::min<int64_t>(4 * o.batch, built.batch.tokens) : o.batch;
+  built.batch.dtype = dtype_from(o.dtype, "--dtype");
+  AdamW optimizer;
+  optimizer.clip_norm = o.clip_norm;
+  optimizer.weight_decay = o.weight_decay;
+  built.training = make_training_graph(built.model->build(built.batch),
+                                       {.optimizer = optimizer, .micro_batches = o.micro_batches});
+  return built;
+}
+
+}  // namespace tidemark::cli

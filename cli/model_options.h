@@ -1,0 +1,43 @@
+// The options that say which model, at which batch: shared by every subcommand that builds a graph.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "graph/autodiff.h"
+#include "models/model.h"
+
+namespace tidemark::cli {
+
+struct ModelOptions {
+  std::string preset;
+  std::string config;
+  int64_t batch = 1;
+  int64_t length = 256;
+  std::string dtype = "f32";
+  std::string packing = "auto";
+  int micro_batches = 1;
+  double clip_norm = 1.0;
+  double weight_decay = 0.1;
+  int threads = 0;
+};
+
+void add_model_options(CLI::App& command, ModelOptions& options);
+
+/// Threads asked for, or this machine's processors.
+int threads_of(const ModelOptions& options);
+
+struct BuiltModel {
+  std::unique_ptr<Model> model;
+  std::string name;  ///< preset or file
+  BatchSpec batch;
+  bool documents = false;  ///< sequences of varying length, packed
+  Graph training;
+};
+
+std::unique_ptr<Model> load(const ModelOptions& options);
+BuiltModel build(const ModelOptions& options);
+
+}  // namespace tidemark::cli

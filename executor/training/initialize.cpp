@@ -1,0 +1,74 @@
+#include "executor/training/initialize.h"
+
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "base/error.h"
+#include "executor/io/stored_type.h"
+
+namespace tidemark {
+namespace {
+
+/// SplitMix64 (Steele et al. 2014) used as a hash: any element can be drawn on its own.
+uint64_t mixed(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+uint64_t key_of(uint64_t seed, const std::string& name) {
+  uint64_t key = mixed(seed);
+  for (unsigned char c : name) key = mixed(key ^ c);
+  return key;
+}
+
+/// In (0, 1).
+double uniform(uint64_t key, uint64_t counter) {
+  return (static_cast<double>(mixed(key ^ mixed(counter)) >> 11) + 0.5) * 0x1p-53;
+}
+
+float draw(const Initializer& init, uint64_t key, int64_t element) {
+  const auto i = static_cast<uint64_t>(element);
+  switch (init.kind) {
+    case Initializer::Kind::none: return 0;
+    case Initializer::Kind::constant: return static_cast<float>(init.scale);
+    case Initializer::Kind::uniform: return static_cast<float>(init.scale * (2 * uniform(key, i) - 1));
+    case Initializer::Kind::normal: {  // Box & Muller 1958, one pair for two neighbours
+      const double radius = std::sqrt(-2 * std::log(uniform(key, i | 1)));
+      const double angle = 2 * std::numbers::pi * uniform(key, i & ~uint64_t{1});
+      return static_cast<float>(init.scale * radius * (i & 1 ? std::sin(angle) : std::cos(angle)));
+    }
+  }
+  throw InternalError("unknown initializer");
+}
+
+}  // namespace
+
+void initialize_parameters(Runtime& runtime, uint64_t seed) {
+  const Graph& graph = runtime.graph();
+  for (ValueId id : graph.sources(Category::parameter)) {
+    const Value& p = graph.value(id);
+    const uint64_t key = key_of(seed, p.name);
+    const int64_t n = p.type.shape.elements();
+    if (p.type.dtype == DType::f32) {
+      auto* out = static_cast<float*>(runtime.data(id));
+      for (int64_t i = 0; i < n; ++i) out[i] = draw(p.init, key, i);
+      continue;
+    }
+    auto* out = static_cast<uint16_t*>(runtime.data(id));
+    const ValueId master_id = graph.find(p.name + ".master");
+    auto* master = master_id == kNone ? nullptr : static_cast<float*>(runtime.data(master_id));
+    for (int64_t i = 0; i < n; ++i) {
+      const float x = draw(p.init, key, i);
+      if (master) master[i] = x;
+      out[i] = bfloat16_from(x);
+    }
+  }
+  for (ValueId id : graph.sources(Category::optimizer_state))
+    if (const Value& v = graph.value(id); !v.name.ends_with(".master"))
+      std::memset(runtime.data(id), 0, static_cast<size_t>(v.bytes()));
+}
+
+}  // namespace tidemark

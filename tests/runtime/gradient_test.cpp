@@ -1,0 +1,220 @@
+// Every gradient rule against finite differences of its forward op, through the planner and runtime.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <map>
+#include <random>
+#include <set>
+
+#include "executor/runtime/runtime.h"
+#include "graph/autodiff.h"
+#include "graph/op_def.h"
+#include "planner/planner.h"
+
+namespace tidemark {
+namespace {
+
+/// One op under test: its graph, and which sources to differentiate.
+class Example {
+ public:
+  Graph graph{"example"};
+  std::vector<ValueId> parameters;
+  std::map<ValueId, std::vector<int32_t>> integers;
+  std::map<ValueId, double> scales;
+
+  ValueId floats(const std::string& name, Shape shape, double scale = 1) {
+    const ValueId id = graph.add_source(name, {DType::f32, shape}, Category::parameter);
+    parameters.push_back(id);
+    scales[id] = scale;
+    return id;
+  }
+  ValueId ints(const std::string& name, std::vector<int32_t> values) {
+    const ValueId id =
+        graph.add_source(name, {DType::i32, {static_cast<int64_t>(values.size())}}, Category::input);
+    integers[id] = std::move(values);
+    return id;
+  }
+};
+
+/// Adds the op under test and returns the outputs that carry gradients.
+using Build = std::function<std::vector<ValueId>(Example&)>;
+
+const std::map<std::string, Build>& examples() {
+  static const std::map<std::string, Build> kExamples = {
+      {"embedding",
+       [](Example& e) {
+         const ValueId ids = e.ints("ids", {3, 0, 3, 6, 1});
+         return std::vector{e.graph.add({"embedding", "y", {ids, e.floats("w", {7, 5})}})};
+       }},
+      {"linear",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 7}), w = e.floats("w", {3, 7}), b = e.floats("b", {3}),
+                       r = e.floats("r", {5, 3});
+         return std::vector{e.graph.add({"linear", "y", {x, w, b, r}})};
+       }},
+      {"rms_norm",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 8}), w = e.floats("w", {8});
+         return std::vector{e.graph.add({"rms_norm", "y", {x, w}, {{"epsilon", 1e-5}}})};
+       }},
+      {"rope",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {4, 16}), positions = e.ints("positions", {0, 1, 2, 5});
+         const ValueId table = e.graph.add(
+             {"rope_table", "table", {positions},
+              {{"frequencies", std::vector<double>{1.0, 0.3, 0.1}}, {"scale", 1.1}}});
+         return std::vector{e.graph.add(
+             {"rope", "y", {x, table}, {{"heads", int64_t{2}}, {"inverse", false}}})};
+       }},
+      {"attention",
+       [](Example& e) {
+         const ValueId q = e.floats("q", {9, 16}), k = e.floats("k", {9, 8}), v = e.floats("v", {9, 8});
+         const ValueId cu = e.ints("cu_seqlens", {0, 4, 4, 9, 9});
+         return std::vector{e.graph.add({"attention", "o", {q, k, v, cu},
+                                         {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}},
+                                          {"causal", true}, {"scale", 0.5}}})};
+       }},
+      {"swiglu",
+       [](Example& e) {
+         const ValueId a = e.floats("a", {4, 6}), b = e.floats("b", {4, 6});
+         return std::vector{e.graph.add({"swiglu", "y", {a, b}})};
+       }},
+      {"add",
+       [](Example& e) {
+         const ValueId a = e.floats("a", {4, 6}), b = e.floats("b", {4, 6});
+         return std::vector{e.graph.add({"add", "y", {a, b}})};
+       }},
+      {"dropout",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {8, 6}), seed = e.ints("seed", {5, 9});
+         return std::vector{e.graph.add(
+             {"dropout", "y", {x, seed}, {{"probability", 0.3}, {"site", int64_t{2}}}})};
+       }},
+      {"concat_columns",
+       [](Example& e) {
+         const ValueId a = e.floats("a", {4, 3}), b = e.floats("b", {4, 5});
+         return std::vector{e.graph.add({"concat_columns", "y", {a, b}})};
+       }},
+      {"split_columns",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {4, 8});
+         return e.graph.op(e.graph.add_op({"split_columns", "y", {x}, {{"columns", int64_t{3}}}})).outputs;
+       }},
+  };
+  return kExamples;
+}
+
+Build recurrent(const std::string& kind, int64_t gates, const std::string& nonlinearity, bool reverse) {
+  return [=](Example& e) {
+    const int64_t hidden = 6;
+    const ValueId xg = e.floats("xg", {9, gates * hidden}), w = e.floats("w", {gates * hidden, hidden}, 0.5),
+                  b = e.floats("b", {gates * hidden}), sizes = e.ints("batch_sizes", {3, 2, 2, 1, 1, 0});
+    Attributes attributes{{"reverse", reverse}, {"max_batch", int64_t{4}}};
+    if (!nonlinearity.empty()) attributes.set("nonlinearity", nonlinearity);
+    return std::vector{e.graph.add({kind, "h", {xg, w, b, sizes}, attributes})};
+  };
+}
+
+class Differences {
+ public:
+  explicit Differences(const Build& build) {
+    outputs_ = build(example_);
+    std::vector<std::pair<ValueId, ValueId>> seeds;
+    for (ValueId y : outputs_) {
+      seeds.emplace_back(y, example_.graph.add_source("dy" + std::to_string(y), example_.graph.value(y).type,
+                                                      Category::input));
+      seeds_.push_back(seeds.back().second);
+      example_.graph.mark_output(y);
+    }
+    gradients_ = differentiate(example_.graph, seeds, example_.parameters);
+    for (ValueId g : gradients_) example_.graph.mark_output(g);
+    plan_ = make_plan(example_.graph, {.strategy = "keep-all", .device = {.threads = 2}}).plan.value();
+    runtime_ = std::make_unique<Runtime>(example_.graph, plan_, RuntimeOptions{.guard = GuardMode::scribble});
+    for (ValueId p : example_.parameters) point_[p] = random_vector(p, example_.scales[p]);
+    for (ValueId s : seeds_) point_[s] = random_vector(s, 1);
+  }
+
+  void check(const std::string& name) {
+    run(point_);
+    std::vector<std::vector<float>> analytic;
+    for (ValueId g : gradients_) analytic.push_back(read(g));
+    for (size_t p = 0; p < example_.parameters.size(); ++p)
+      for (int trial = 0; trial < 3; ++trial) {
+        const ValueId id = example_.parameters[p];
+        const std::vector<float> direction = random_vector(id, 1);
+        double expected = 0, size = 0;
+        for (size_t i = 0; i < direction.size(); ++i) {
+          expected += double{direction[i]} * double{analytic[p][i]};
+          size += std::abs(double{direction[i]} * double{analytic[p][i]});
+        }
+        const double h = 4e-3;
+        const double measured = (shifted(id, direction, h) - shifted(id, direction, -h)) / (2 * h);
+        EXPECT_NEAR(measured, expected, 2e-3 + 1e-2 * size)
+            << name << ", d/d" << example_.graph.value(id).name << ", direction " << trial;
+      }
+  }
+
+ private:
+  using Point = std::map<ValueId, std::vector<float>>;
+
+  std::vector<float> random_vector(ValueId id, double scale) {
+    std::normal_distribution<float> normal(0, static_cast<float>(scale));
+    std::vector<float> v(static_cast<size_t>(example_.graph.value(id).type.shape.elements()));
+    for (float& x : v) x = normal(random_);
+    return v;
+  }
+  std::vector<float> read(ValueId id) {
+    const auto* data = static_cast<const float*>(runtime_->data(id));
+    return {data, data + example_.graph.value(id).type.shape.elements()};
+  }
+  void run(const Point& point) {
+    for (const auto& [id, values] : point)
+      std::copy(values.begin(), values.end(), static_cast<float*>(runtime_->data(id)));
+    for (const auto& [id, values] : example_.integers)
+      std::copy(values.begin(), values.end(), static_cast<int32_t*>(runtime_->data(id)));
+    runtime_->run_micro_batch();
+  }
+  double shifted(ValueId id, const std::vector<float>& direction, double h) {
+    Point moved = point_;
+    for (size_t i = 0; i < direction.size(); ++i)
+      moved[id][i] += static_cast<float>(h * double{direction[i]});
+    run(moved);
+    double loss = 0;
+    for (size_t k = 0; k < outputs_.size(); ++k) {
+      const std::vector<float> y = read(outputs_[k]);
+      for (size_t i = 0; i < y.size(); ++i) loss += double{y[i]} * double{point_[seeds_[k]][i]};
+    }
+    return loss;
+  }
+
+  std::mt19937 random_{11};
+  Example example_;
+  std::vector<ValueId> outputs_, seeds_, gradients_;
+  Plan plan_;
+  std::unique_ptr<Runtime> runtime_;
+  Point point_;
+};
+
+TEST(Gradient, EveryRuleMatchesFiniteDifferences) {
+  for (const auto& [name, build] : examples()) Differences(build).check(name);
+}
+
+TEST(Gradient, RecurrentLayersMatchFiniteDifferencesBothWays) {
+  for (bool reverse : {false, true}) {
+    Differences(recurrent("rnn_layer", 1, "tanh", reverse)).check("rnn_layer tanh");
+    Differences(recurrent("lstm_layer", 4, "", reverse)).check("lstm_layer");
+    Differences(recurrent("gru_layer", 3, "", reverse)).check("gru_layer");
+  }
+}
+
+TEST(Gradient, NoRuleIsLeftOut) {
+  const std::set<std::string> recurrent_layers = {"rnn_layer", "lstm_layer", "gru_layer"};
+  for (const OpDef* def : op_registry())
+    if (def->gradient)
+      EXPECT_TRUE(examples().count(std::string(def->name)) || recurrent_layers.count(std::string(def->name)))
+          << def->name;
+}
+
+}  // namespace
+}  // namespace tidemark
