@@ -1,0 +1,34 @@
+#include "base/json_file.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace tidemark {
+
+using nlohmann::json;
+
+json parse_json(std::string_view text, const std::string& where, const std::string& what) {
+  std::vector<std::set<std::string>> keys;  // of the objects that are open
+  const auto check_keys = [&](int, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      throw Error(what, where, "the key " + value.dump() + " appears twice", "remove one");
+    return true;
+  };
+  try {
+    return json::parse(text.begin(), text.end(), check_keys);
+  } catch (const json::parse_error& error) {
+    throw Error(what, where, "not valid JSON at byte " + std::to_string(error.byte), "check the file");
+  }
+}
+
+json read_json(const std::string& path, const std::string& what) {
+  return parse_json(read_text_file(path, what), path, what);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,87 @@
+#include "models/model.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/json_file.h"
+#include "models/architectures.h"
+#include "models/presets.h"
+
+namespace tidemark {
+namespace {
+
+constexpr const char* kWhat = "cannot build the model";
+
+void check(const BatchSpec& batch) {
+  const auto bad = [](const std::string& field, const std::string& why, const std::string& remedy) {
+    return Error(kWhat, "batch " + field, why, remedy);
+  };
+  constexpr int64_t kMost = (int64_t{1} << 31) - 2;  // positions are 32-bit
+  if (batch.tokens < 1 || batch.tokens > kMost) throw bad("tokens", "out of range", "give 1 to 2^31-2");
+  if (batch.sequences < 1 || batch.sequences > batch.tokens)
+    throw bad("sequences", "out of range", "give 1 to the number of tokens");
+  if (batch.max_length < 1 || batch.max_length > batch.tokens)
+    throw bad("length", "out of range", "give 1 to the number of tokens");
+  if (batch.sequences * batch.max_length < batch.tokens)
+    throw bad("tokens", std::to_string(batch.sequences) + " sequences of at most " +
+              std::to_string(batch.max_length) + " do not fill " + std::to_string(batch.tokens),
+              "allow more or longer sequences");
+  if (batch.dtype == DType::i32) throw bad("dtype", "i32 cannot be trained", "use f32 or bf16");
+}
+
+}  // namespace
+
+Model::Model(std::string family, const nlohmann::json& config)
+    : family_(std::move(family)), config_(std::make_shared<const nlohmann::json>(config)) {}
+
+Graph Model::build(const BatchSpec& batch) const {
+  check(batch);
+  Graph graph(family_);
+  add_ops(graph, batch);
+  return graph;
+}
+
+std::vector<ParameterSpec> Model::parameters() const {
+  const Graph graph = build({.tokens = 1, .sequences = 1, .max_length = 1});
+  std::vector<ParameterSpec> parameters;
+  for (const ValueId id : graph.sources(Category::parameter)) {
+    const Value& value = graph.value(id);
+    parameters.push_back({value.name, value.type.shape, value.init});
+  }
+  return parameters;
+}
+
+int64_t Model::parameter_count() const {
+  return build({.tokens = 1, .sequences = 1, .max_length = 1}).parameter_count();
+}
+
+std::unique_ptr<Model> load_model(const nlohmann::json& json, const std::string& where) {
+  const Config config(json, where);
+  const std::string type = config.text("model_type");
+  std::string known;
+  for (const Architecture& architecture : architectures()) {
+    if (architecture.model_type == type) return architecture.make(config);
+    known += (known.empty() ? "" : ", ") + architecture.model_type;
+  }
+  throw config.error("model_type", "'" + type + "' is unknown", "give one of: " + known);
+}
+
+std::unique_ptr<Model> model_from_file(const std::string& path) {
+  return load_model(read_json(path, kWhat), path);
+}
+
+std::unique_ptr<Model> model_from_preset(const std::string& name) {
+  const auto found = preset_configs().find(name);
+  if (found != preset_configs().end())
+    return load_model(parse_json(found->second, "preset " + name, kWhat), "preset " + name);
+  std::string known;
+  for (const std::string& preset : preset_names()) known += (known.empty() ? "" : ", ") + preset;
+  throw Error(kWhat, "preset '" + name + "'", "unknown", "give one of: " + known);
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, text] : preset_configs()) names.push_back(name);
+  return names;
+}
+
+}  // namespace tidemark
