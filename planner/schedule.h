@@ -43,6 +43,10 @@ struct Schedule {
 Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order,
                        const DeviceTraits& device);
 
+/// Throws Error unless forward and backward can run once for each of several micro-batches before the
+/// optimizer: what it reads of them must be in persistent storage, or be an output of the graph.
+void check_repeatable(const Graph& graph, const Schedule& schedule);
+
 /// Drops, until nothing changes, the recomputing steps none of whose outputs is read before it is
 /// made again.
 std::vector<OpId> without_dead_steps(const Graph& graph, std::vector<OpId> order);

@@ -1,0 +1,49 @@
+// Offset assignment: where in one arena each buffer lies, given when it lives.
+//
+// Dynamic storage allocation is NP-hard; here list heuristics run first and local search closes what gap
+// they leave. The lower bound is the most bytes live at once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tidemark {
+
+struct ArenaBuffer {
+  int64_t bytes = 0;
+  int32_t first = 0;    ///< step, inclusive
+  int32_t last = 0;     ///< step, inclusive
+  bool bottom = false;  ///< lies below every buffer that is not; must live at all steps
+};
+
+struct ArenaOptions {
+  /// Comparisons of two buffers that local search may spend; 0: heuristics only.
+  int64_t effort = 300'000'000;
+};
+
+struct ArenaSolution {
+  std::vector<int64_t> offsets;  ///< of each buffer
+  int64_t end = 0;               ///< one past the highest byte
+  int64_t lower_bound = 0;       ///< no placement ends below
+  std::string method;            ///< the heuristic that found it
+
+  double gap() const {
+    return lower_bound == 0 ? 0 : static_cast<double>(end) / static_cast<double>(lower_bound) - 1;
+  }
+};
+
+/// Most bytes live at once.
+int64_t arena_lower_bound(const std::vector<ArenaBuffer>& buffers);
+
+/// Places every buffer; deterministic. Each lies on the bottom or directly on one that it shares a step
+/// with, so every byte below `end` belongs to some buffer at some step. Offsets are sums of sizes: they
+/// are aligned where the sizes are. Throws InternalError on a negative size or life.
+ArenaSolution solve_arena(const std::vector<ArenaBuffer>& buffers, const ArenaOptions& options = {});
+
+/// What is wrong with a placement, empty if nothing is: overlaps, bytes outside [0, end), bytes never
+/// used, a bottom buffer above another. Shares nothing with the solver.
+std::string check_arena(const std::vector<ArenaBuffer>& buffers, const std::vector<int64_t>& offsets,
+                        int64_t end);
+
+}  // namespace tidemark

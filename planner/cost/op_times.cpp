@@ -1,0 +1,44 @@
+#include "planner/cost/op_times.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "graph/op_def.h"
+
+namespace tidemark {
+
+OpTimes analytic_times(const Graph& graph, const DeviceSpeed& speed) {
+  OpTimes times{.seconds = {}, .model = "analytic"};
+  times.seconds.reserve(graph.ops().size());
+  for (const Op& op : graph.ops()) {
+    const Work work = op.def->work(OpView(graph, op));
+    times.seconds.push_back(
+        std::max(work.flops / speed.flops_per_second, work.bytes / speed.bytes_per_second) +
+        speed.seconds_per_op);
+  }
+  return times;
+}
+
+OpTimes profiled_times(const Graph& graph, const DeviceSpeed& speed,
+                       const std::unordered_map<std::string, double>& medians) {
+  OpTimes times = analytic_times(graph, speed);
+  times.model = "profile";
+  double modelled = 0, measured = 0;
+  std::vector<bool> known(graph.ops().size(), false);
+  for (size_t i = 0; i < graph.ops().size(); ++i) {
+    const auto found = medians.find(graph.ops()[i].name);
+    if (found == medians.end()) continue;
+    known[i] = true;
+    modelled += times.seconds[i];
+    measured += found->second;
+    times.seconds[i] = found->second;
+  }
+  if (modelled == 0)
+    throw Error("cannot use the profile", graph.name(), "it has no time of any op of this graph",
+                "profile the same model");
+  for (size_t i = 0; i < known.size(); ++i)
+    if (!known[i]) times.seconds[i] *= measured / modelled;
+  return times;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,26 @@
+// How long each op of a graph takes.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "graph/graph.h"
+#include "planner/cost/device.h"
+
+namespace tidemark {
+
+struct OpTimes {
+  std::vector<double> seconds;  ///< of each op of the graph
+  std::string model;            ///< "analytic" or "profile"
+};
+
+/// The roofline (Williams et al. 2009): the slower of arithmetic and memory, plus the start.
+OpTimes analytic_times(const Graph& graph, const DeviceSpeed& speed);
+
+/// Measured medians by op name. An op that was not measured takes its analytic time, scaled by what the
+/// measured ops took over what the model says of them. Throws Error if no op of the graph was measured.
+OpTimes profiled_times(const Graph& graph, const DeviceSpeed& speed,
+                       const std::unordered_map<std::string, double>& medians);
+
+}  // namespace tidemark

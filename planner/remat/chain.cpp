@@ -1,0 +1,151 @@
+#include "planner/remat/chain.h"
+
+#include <algorithm>
+
+#include "graph/op_def.h"
+#include "planner/graph_view.h"
+
+namespace tidemark {
+namespace {
+
+class ChainFinder {
+ public:
+  explicit ChainFinder(const Graph& graph) : graph_(graph), block_of_(graph.ops().size(), kNone) {}
+
+  Chain find();
+
+ private:
+  void find_always_kept();
+  void assign_forward();
+  void merge_leaky_blocks();
+  void assign_backward();
+  Chain collect() const;
+  bool is_forward(size_t op) const { return graph_.ops()[op].phase == Phase::forward && !always_kept_[op]; }
+
+  const Graph& graph_;
+  std::vector<bool> always_kept_;
+  std::vector<int32_t> block_of_;  // by op; kNone: before or after the chain
+  std::vector<OpId> ends_;         // of each block but the last: the op that makes its output
+};
+
+void ChainFinder::find_always_kept() {
+  always_kept_.assign(graph_.ops().size(), false);
+  for (size_t i = 0; i < graph_.ops().size(); ++i) {
+    const Op& op = graph_.ops()[i];
+    always_kept_[i] = op.phase == Phase::forward && op.def->cheap &&
+                      std::all_of(op.inputs.begin(), op.inputs.end(), [&](ValueId v) {
+                        if (v == kNone) return true;
+                        const Value& value = graph_.value(v);
+                        return value.producer == kNone ? value.category == Category::input
+                                                       : always_kept_[static_cast<size_t>(value.producer)];
+                      });
+  }
+}
+
+void ChainFinder::assign_forward() {
+  const auto turn = std::find_if(graph_.ops().begin(), graph_.ops().end(),
+                                 [](const Op& op) { return op.phase == Phase::backward; });
+  if (turn != graph_.ops().end()) {
+    const OpGraph ops = op_graph(graph_);
+    ends_ = bottlenecks(graph_, ops, static_cast<OpId>(turn - graph_.ops().begin()), always_kept_);
+    block_of_ = dominating_bottleneck(graph_, ops, ends_, always_kept_);
+  }
+  // What the k-th bottleneck dominates is in block k + 1, itself in block k.
+  for (size_t i = 0; i < block_of_.size(); ++i) block_of_[i] = is_forward(i) ? block_of_[i] + 1 : kNone;
+  // The last bottleneck ends the last block with forward ops.
+  const auto last = static_cast<int32_t>(ends_.size());
+  if (last > 0 && std::find(block_of_.begin(), block_of_.end(), last) == block_of_.end()) ends_.pop_back();
+}
+
+/// Joins a block to the next one where more than one of its values is read further on.
+void ChainFinder::merge_leaky_blocks() {
+  const size_t count = ends_.size() + 1;
+  std::vector<int32_t> last_reader(graph_.values().size(), kNone);
+  for (size_t i = 0; i < graph_.ops().size(); ++i)
+    if (is_forward(i))
+      for (ValueId v : graph_.ops()[i].inputs)
+        if (v != kNone)
+          last_reader[static_cast<size_t>(v)] = std::max(last_reader[static_cast<size_t>(v)], block_of_[i]);
+  std::vector<int> crossing(count, 0);  // values that cross from block k to k + 1
+  for (size_t v = 0; v < last_reader.size(); ++v) {
+    const OpId producer = graph_.values()[v].producer;
+    if (producer == kNone || !is_forward(static_cast<size_t>(producer))) continue;
+    for (int32_t k = block_of_[static_cast<size_t>(producer)]; k < last_reader[v]; ++k)
+      ++crossing[static_cast<size_t>(k)];
+  }
+  std::vector<int32_t> renumbered(count, 0);
+  std::vector<OpId> ends;
+  for (size_t k = 0; k + 1 < count; ++k) {
+    renumbered[k] = static_cast<int32_t>(ends.size());
+    if (crossing[k] == 1) ends.push_back(ends_[k]);
+  }
+  renumbered[count - 1] = static_cast<int32_t>(ends.size());
+  ends_ = std::move(ends);
+  for (int32_t& b : block_of_)
+    if (b != kNone) b = renumbered[static_cast<size_t>(b)];
+}
+
+void ChainFinder::assign_backward() {
+  auto current = static_cast<int32_t>(ends_.size());
+  for (size_t i = 0; i < graph_.ops().size(); ++i) {
+    const Op& op = graph_.ops()[i];
+    if (op.phase != Phase::backward) continue;
+    const int32_t own = op.source == kNone ? kNone : block_of_[static_cast<size_t>(op.source)];
+    if (own != kNone) current = own;
+    block_of_[i] = current;
+  }
+}
+
+Chain ChainFinder::collect() const {
+  Chain chain;
+  chain.blocks.resize(ends_.size() + 1);
+  for (size_t i = 0; i < graph_.ops().size(); ++i) {
+    const Phase phase = graph_.ops()[i].phase;
+    const auto id = static_cast<OpId>(i);
+    if (block_of_[i] == kNone) {
+      (phase == Phase::optimizer ? chain.after : chain.before).push_back(id);
+      continue;
+    }
+    Block& block = chain.blocks[static_cast<size_t>(block_of_[i])];
+    (phase == Phase::forward ? block.forward : block.backward).push_back(id);
+  }
+  for (size_t k = 0; k < ends_.size(); ++k) {
+    for (OpId reader : chain.blocks[k + 1].forward)
+      for (ValueId v : graph_.op(reader).inputs)
+        if (v != kNone && graph_.value(v).producer != kNone &&
+            block_of_[static_cast<size_t>(graph_.value(v).producer)] == static_cast<int32_t>(k))
+          chain.blocks[k].output = chain.blocks[k + 1].input = v;
+  }
+  return chain;
+}
+
+Chain ChainFinder::find() {
+  find_always_kept();
+  assign_forward();
+  merge_leaky_blocks();
+  assign_backward();
+  Chain chain = collect();
+  if (respects(chain_order(chain), op_graph(graph_))) return chain;
+  ends_.clear();
+  for (size_t i = 0; i < block_of_.size(); ++i)
+    if (block_of_[i] != kNone) block_of_[i] = 0;
+  return collect();
+}
+
+}  // namespace
+
+Chain find_chain(const Graph& graph) {
+  return ChainFinder(graph).find();
+}
+
+std::vector<OpId> chain_order(const Chain& chain) {
+  std::vector<OpId> order = chain.before;
+  for (const Block& block : chain.blocks)
+    order.insert(order.end(), block.forward.begin(), block.forward.end());
+  for (size_t k = chain.blocks.size(); k-- > 0;)
+    order.insert(order.end(), chain.blocks[k].backward.begin(), chain.blocks[k].backward.end());
+  order.insert(order.end(), chain.after.begin(), chain.after.end());
+  return order;
+}
+
+}  // namespace tidemark

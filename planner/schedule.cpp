@@ -1,0 +1,107 @@
+#include "planner/schedule.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "planner/liveness.h"
+
+namespace tidemark {
+namespace {
+
+void check_order(const Graph& graph, const std::vector<OpId>& order) {
+  std::vector<bool> seen(graph.ops().size(), false);
+  Phase reached = Phase::prepare;
+  for (OpId id : order) {
+    if (id < 0 || static_cast<size_t>(id) >= graph.ops().size())
+      throw Error("cannot schedule", "order", "there is no op " + std::to_string(id) + " in the graph",
+                  "make a new plan for this graph");
+    const Op& op = graph.op(id);
+    const bool repeated = seen[static_cast<size_t>(id)];
+    seen[static_cast<size_t>(id)] = true;
+    const bool recomputed = repeated && op.phase == Phase::forward && reached == Phase::backward;
+    if (op.phase < reached && !recomputed)
+      throw Error("cannot schedule", "op '" + op.name + "'",
+                  "it is of phase " + std::string(name_of(op.phase)) + " but comes after one of phase " +
+                      std::string(name_of(reached)),
+                  "only forward ops that have run may run again, in the backward phase");
+    reached = std::max(reached, op.phase);
+  }
+  const auto missing = std::find(seen.begin(), seen.end(), false);
+  if (missing != seen.end())
+    throw Error("cannot schedule",
+                "op '" + graph.ops()[static_cast<size_t>(missing - seen.begin())].name + "'",
+                "it is missing from the order", "every op must run at least once");
+}
+
+}  // namespace
+
+Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order, const DeviceTraits& device) {
+  check_order(graph, order);
+  Schedule schedule = bind(graph, {.order = order, .live_out = graph.outputs(), .whole = true}, device);
+  std::vector<bool> seen(graph.ops().size(), false);
+  for (Step& step : schedule.steps) {
+    step.recompute = seen[static_cast<size_t>(step.op)];
+    seen[static_cast<size_t>(step.op)] = true;
+  }
+  return schedule;
+}
+
+void check_repeatable(const Graph& graph, const Schedule& schedule) {
+  for (const Step& step : schedule.steps) {
+    const Op& op = graph.op(step.op);
+    if (op.phase != Phase::optimizer) continue;
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      if (step.inputs[i] == kNone) continue;
+      const Value& value = graph.value(op.inputs[i]);
+      if (value.producer == kNone || schedule.buffers[static_cast<size_t>(step.inputs[i])].persistent)
+        continue;
+      const Phase made = graph.op(value.producer).phase;
+      const bool output =
+          std::find(graph.outputs().begin(), graph.outputs().end(), op.inputs[i]) != graph.outputs().end();
+      if (made != Phase::prepare && made != Phase::optimizer && !output)
+        throw Error("cannot repeat the micro-batches", "op '" + op.name + "'",
+                    "the optimizer reads '" + value.name + "', of which only the last micro-batch's is left",
+                    "accumulate it in a persistent value");
+    }
+  }
+}
+
+std::vector<OpId> without_dead_steps(const Graph& graph, std::vector<OpId> order) {
+  std::vector<bool> first(order.size(), false), seen(graph.ops().size(), false);
+  for (size_t s = 0; s < order.size(); ++s) {
+    first[s] = !seen[static_cast<size_t>(order[s])];
+    seen[static_cast<size_t>(order[s])] = true;
+  }
+  // Backwards: a step that goes takes its reads with it before the steps that feed it are looked at.
+  std::vector<bool> read_later(graph.values().size(), false), keep(order.size(), true);
+  for (size_t s = order.size(); s-- > 0;) {
+    const Op& op = graph.op(order[s]);
+    bool wanted = first[s];
+    for (ValueId v : op.outputs) wanted = wanted || (v != kNone && read_later[static_cast<size_t>(v)]);
+    keep[s] = wanted;
+    if (!wanted) continue;
+    for (ValueId v : op.outputs)
+      if (v != kNone) read_later[static_cast<size_t>(v)] = false;
+    for (ValueId v : op.inputs)
+      if (v != kNone) read_later[static_cast<size_t>(v)] = true;
+  }
+  size_t kept = 0;
+  for (size_t s = 0; s < order.size(); ++s)
+    if (keep[s]) order[kept++] = order[s];
+  order.resize(kept);
+  return order;
+}
+
+std::vector<int64_t> live_bytes(const Schedule& schedule, int64_t alignment) {
+  std::vector<int64_t> live(schedule.steps.size() + 1, 0);
+  for (const Buffer& b : schedule.buffers) {
+    const int64_t bytes = (b.bytes + alignment - 1) / alignment * alignment;
+    live[static_cast<size_t>(b.first_step)] += bytes;
+    live[std::min(static_cast<size_t>(b.last_step) + 1, live.size() - 1)] -= bytes;
+  }
+  for (size_t i = 1; i < live.size(); ++i) live[i] += live[i - 1];
+  live.pop_back();
+  return live;
+}
+
+}  // namespace tidemark

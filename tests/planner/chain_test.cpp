@@ -1,0 +1,68 @@
+#include "planner/remat/chain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/planner/graphs.h"
+
+namespace tidemark {
+namespace {
+
+using testing::Contains;
+
+std::string output_name(const Graph& graph, const Block& block) {
+  return graph.value(block.output).name;
+}
+
+TEST(Chain, CutsLlamaAtEveryResidual) {
+  const Graph graph = test::llama({.layers = 2});
+  const Chain chain = find_chain(graph);
+  ASSERT_EQ(chain.blocks.size(), 6u);  // embedding, 2 x (attention, mlp), norm and loss
+  EXPECT_EQ(output_name(graph, chain.blocks[0]), "embed_tokens");
+  EXPECT_EQ(output_name(graph, chain.blocks[1]), "layers.0.o_proj");
+  EXPECT_EQ(output_name(graph, chain.blocks[2]), "layers.0.down_proj");
+  EXPECT_EQ(output_name(graph, chain.blocks[4]), "layers.1.down_proj");
+  EXPECT_EQ(chain.blocks[5].output, kNone);
+  EXPECT_EQ(chain.blocks[0].input, kNone);
+  for (size_t k = 1; k < 6; ++k) EXPECT_EQ(chain.blocks[k].input, chain.blocks[k - 1].output);
+  EXPECT_EQ(chain.blocks[1].forward.size(), 8u);
+  EXPECT_EQ(chain.blocks[2].forward.size(), 5u);
+}
+
+TEST(Chain, HoldsEveryOpOnce) {
+  const Graph graph = test::llama({.layers = 3, .micro_batches = 4});
+  std::vector<OpId> order = chain_order(find_chain(graph));
+  std::sort(order.begin(), order.end());
+  ASSERT_EQ(order.size(), graph.ops().size());
+  for (size_t i = 0; i < order.size(); ++i) EXPECT_EQ(order[i], static_cast<OpId>(i));
+}
+
+TEST(Chain, KeepsTablesThatEveryBlockReadsOutOfIt) {
+  const Graph graph = test::llama();
+  const Chain chain = find_chain(graph);
+  EXPECT_THAT(chain.before, Contains(graph.value(graph.require("rope_table")).producer));
+}
+
+TEST(Chain, JoinsBlocksThatMoreThanOneValueCrosses) {
+  // Both outputs of `split` are read past it, so it is no cut although all paths lead through it.
+  Graph g("two outputs");
+  const auto weight = [&](const std::string& name, int64_t n) {
+    return g.add_source(name, {DType::f32, {n, n}}, Category::parameter);
+  };
+  const ValueId x = g.add_source("x", {DType::f32, {4, 8}}, Category::input);
+  const ValueId labels = g.add_source("labels", {DType::i32, {4}}, Category::input);
+  const ValueId a = g.add({"linear", "first", {x, weight("w0", 8), kNone, kNone}});
+  const OpId split = g.add_op({"split_columns", "split", {a}, {{"columns", int64_t{4}}}});
+  const ValueId sum = g.add({"add", "sum", {g.op(split).outputs[0], g.op(split).outputs[1]}});
+  const ValueId last = g.add({"linear", "last", {sum, weight("w1", 4), kNone, kNone}});
+  g.mark_output(
+      g.add({"linear_cross_entropy", "loss", {last, weight("w2", 4), labels}, {{"chunk_rows", int64_t{4}}}}));
+  const Graph graph = make_training_graph(g, {});
+  std::vector<std::string> outputs;
+  for (const Block& block : find_chain(graph).blocks)
+    if (block.output != kNone) outputs.push_back(output_name(graph, block));
+  EXPECT_EQ(outputs, (std::vector<std::string>{"first", "sum"}));
+}
+
+}  // namespace
+}  // namespace tidemark
