@@ -15,7 +15,9 @@
 namespace tidemark {
 namespace {
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 std::string remedy_of(int error) {
   if (error == ENOSPC || error == EDQUOT) return "free some space or choose another disk";

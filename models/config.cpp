@@ -64,7 +64,8 @@ std::string Config::text(const std::string& field, const std::optional<std::stri
     if (fallback) return *fallback;
     throw error(field, "missing", "give a string");
   }
-  if (!json_[field].is_string()) throw error(field, json_[field].dump() + " is not a string", "give a string");
+  if (!json_[field].is_string())
+    throw error(field, json_[field].dump() + " is not a string", "give a string");
   return json_[field].get<std::string>();
 }
 
@@ -84,7 +85,8 @@ std::vector<double> Config::numbers(const std::string& field, size_t count) cons
   if (!has(field)) throw error(field, "missing", remedy);
   const json& list = json_[field];
   if (!list.is_array() || list.size() != count)
-    throw error(field, list.is_array() ? "it has " + std::to_string(list.size()) + " numbers" : "not an array",
+    throw error(field,
+                list.is_array() ? "it has " + std::to_string(list.size()) + " numbers" : "not an array",
                 remedy);
   std::vector<double> values;
   for (const json& value : list) {

@@ -17,7 +17,7 @@ class Config {
   /// Throws Error where `json` is not an object. `prefix` names it within the file ("rope_scaling.").
   Config(const nlohmann::json& json, std::string where, std::string prefix = {});
 
-  const nlohmann::json& json() const { return json_; }
+  const nlohmann::json& value() const { return json_; }
   bool has(const std::string& field) const;
 
   /// From 1 to `most`. Without fallback the field is required.

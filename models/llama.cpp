@@ -1,5 +1,6 @@
 // Llama (Touvron et al., arXiv 2302.13971 and 2307.09288; Grattafiori et al., arXiv 2407.21783): RMSNorm
 // before each block, rotary positions, grouped-query attention, SwiGLU.
+#include <algorithm>
 #include <cmath>
 
 #include "graph/cpu_workspace.h"
@@ -9,10 +10,12 @@
 namespace tidemark {
 namespace {
 
+constexpr int64_t kLargestHead = 256;  // of the attention op
+
 class Llama final : public Model {
  public:
   explicit Llama(const Config& config)
-      : Model("llama", config.json()),
+      : Model("llama", config.value()),
         hidden_(config.positive("hidden_size")),
         intermediate_(config.positive("intermediate_size")),
         layers_(config.positive("num_hidden_layers", {}, 1 << 16)),
@@ -26,15 +29,24 @@ class Llama final : public Model {
     vocabulary_ = config.positive("vocab_size");
     config.choice("hidden_act", {"silu"}, "silu");
     if (!config.has("head_dim") && hidden_ % heads_ != 0)
-      throw config.error("hidden_size", std::to_string(hidden_) + " is not a multiple of num_attention_heads " +
-                         std::to_string(heads_), "change one of them or give head_dim");
-    head_dim_ = config.positive("head_dim", hidden_ / heads_, 1 << 16);
+      throw config.error(
+          "hidden_size",
+          std::to_string(hidden_) + " is not a multiple of num_attention_heads " + std::to_string(heads_),
+          "change one of them or give head_dim");
+    head_dim_ = config.positive("head_dim", std::max<int64_t>(hidden_ / heads_, 1), kLargestHead);
+    if (head_dim_ > kLargestHead)
+      throw config.error("hidden_size",
+                         "makes heads of " + std::to_string(head_dim_) + " columns, at most " +
+                             std::to_string(kLargestHead) + " are supported",
+                         "use more heads");
     if (head_dim_ % 2 != 0)
       throw config.error("head_dim", std::to_string(head_dim_) + " is odd, rotary positions turn pairs",
                          "make it even (it is hidden_size / num_attention_heads by default)");
     if (heads_ % kv_heads_ != 0)
-      throw config.error("num_key_value_heads", std::to_string(kv_heads_) + " does not divide " +
-                         "num_attention_heads " + std::to_string(heads_), "give a divisor");
+      throw config.error(
+          "num_key_value_heads",
+          std::to_string(kv_heads_) + " does not divide " + "num_attention_heads " + std::to_string(heads_),
+          "give a divisor");
     if (config.number("attention_dropout", 0, 0, 1) != 0)
       throw config.error("attention_dropout", "dropout of attention weights is not supported", "set it to 0");
     rope_frequencies(config, head_dim_, 1);  // refuses a bad section now, not when a batch is built
@@ -45,6 +57,7 @@ class Llama final : public Model {
     Graph& graph;
     DType dtype;
     ValueId table, cu_seqlens;
+    double typical_length;  ///< of a sequence, for cost estimates
   };
 
   Initializer normal() const { return {Initializer::Kind::normal, initializer_range_}; }
@@ -54,13 +67,14 @@ class Llama final : public Model {
   }
 
   /// y = x W^T + b (+ residual), of "MODULE.NAME".
-  ValueId project(const Block& block, const std::string& module, const std::string& name, ValueId x, int64_t in,
-                  int64_t out, bool bias, ValueId residual = kNone) const {
+  ValueId project(const Block& block, const std::string& module, const std::string& name, ValueId x,
+                  int64_t in, int64_t out, bool bias, ValueId residual = kNone) const {
     const std::string path = module + "." + name;
     const ValueId weight = parameter(block, path + ".weight", {out, in}, normal());
     const ValueId b =
         bias ? parameter(block, path + ".bias", {out}, {Initializer::Kind::constant, 0}) : kNone;
-    return block.graph.add({.kind = "linear", .name = path, .inputs = {x, weight, b, residual}, .module = path});
+    return block.graph.add(
+        {.kind = "linear", .name = path, .inputs = {x, weight, b, residual}, .module = path});
   }
 
   ValueId norm(const Block& block, const std::string& path, ValueId x) const {
@@ -86,14 +100,16 @@ class Llama final : public Model {
     const ValueId v = project(block, module, "v_proj", x, hidden_, narrow, attention_bias_);
     const ValueId q_turned = turned("q_rope", q, heads_);
     const ValueId k_turned = turned("k_rope", k, kv_heads_);
-    const ValueId mixed = block.graph.add({.kind = "attention",
-                                           .name = module + ".attention",
-                                           .inputs = {q_turned, k_turned, v, block.cu_seqlens},
-                                           .attributes = {{"heads", heads_},
-                                                          {"kv_heads", kv_heads_},
-                                                          {"causal", true},
-                                                          {"scale", 1 / std::sqrt(static_cast<double>(head_dim_))}},
-                                           .module = module});
+    const ValueId mixed =
+        block.graph.add({.kind = "attention",
+                         .name = module + ".attention",
+                         .inputs = {q_turned, k_turned, v, block.cu_seqlens},
+                         .attributes = {{"heads", heads_},
+                                        {"kv_heads", kv_heads_},
+                                        {"causal", true},
+                                        {"scale", 1 / std::sqrt(static_cast<double>(head_dim_))},
+                                        {"typical_length", block.typical_length}},
+                         .module = module});
     return project(block, module, "o_proj", mixed, wide, hidden_, attention_bias_, residual);
   }
 
@@ -115,13 +131,14 @@ class Llama final : public Model {
     const ValueId cu_seqlens = input("cu_seqlens", batch.sequences + 1);
 
     RopeFrequencies rope = rope_frequencies(Config(config(), "config"), head_dim_, batch.max_length);
-    const ValueId table = graph.add({.kind = "rope_table",
-                                     .name = "model.rotary_emb",
-                                     .inputs = {positions},
-                                     .attributes = {{"frequencies", std::move(rope.frequencies)},
-                                                    {"scale", rope.scale}},
-                                     .module = "model.rotary_emb"});
-    const Block block{graph, batch.dtype, table, cu_seqlens};
+    const ValueId table =
+        graph.add({.kind = "rope_table",
+                   .name = "model.rotary_emb",
+                   .inputs = {positions},
+                   .attributes = {{"frequencies", std::move(rope.frequencies)}, {"scale", rope.scale}},
+                   .module = "model.rotary_emb"});
+    const Block block{graph, batch.dtype, table, cu_seqlens,
+                      static_cast<double>(batch.tokens) / static_cast<double>(batch.sequences)};
     const ValueId embedding = parameter(block, "model.embed_tokens.weight", {vocabulary_, hidden_}, normal());
     ValueId x = graph.add({.kind = "embedding",
                            .name = "model.embed_tokens",
@@ -133,13 +150,14 @@ class Llama final : public Model {
       x = mlp(block, layer + ".mlp", norm(block, layer + ".post_attention_layernorm", x), x);
     }
     x = norm(block, "model.norm", x);
-    const ValueId head = tied_ ? embedding : parameter(block, "lm_head.weight", {vocabulary_, hidden_}, normal());
-    graph.mark_output(graph.add(
-        {.kind = "linear_cross_entropy",
-         .name = "loss",
-         .inputs = {x, head, labels},
-         .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(batch.tokens, vocabulary_)}},
-         .module = "lm_head"}));
+    const ValueId head =
+        tied_ ? embedding : parameter(block, "lm_head.weight", {vocabulary_, hidden_}, normal());
+    graph.mark_output(
+        graph.add({.kind = "linear_cross_entropy",
+                   .name = "loss",
+                   .inputs = {x, head, labels},
+                   .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(batch.tokens, vocabulary_)}},
+                   .module = "lm_head"}));
   }
 
   int64_t hidden_, intermediate_, layers_, heads_, kv_heads_;
@@ -150,6 +168,8 @@ class Llama final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_llama(const Config& config) { return std::make_unique<Llama>(config); }
+std::unique_ptr<Model> make_llama(const Config& config) {
+  return std::make_unique<Llama>(config);
+}
 
 }  // namespace tidemark

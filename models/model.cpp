@@ -22,8 +22,9 @@ void check(const BatchSpec& batch) {
   if (batch.max_length < 1 || batch.max_length > batch.tokens)
     throw bad("length", "out of range", "give 1 to the number of tokens");
   if (batch.sequences * batch.max_length < batch.tokens)
-    throw bad("tokens", std::to_string(batch.sequences) + " sequences of at most " +
-              std::to_string(batch.max_length) + " do not fill " + std::to_string(batch.tokens),
+    throw bad("tokens",
+              std::to_string(batch.sequences) + " sequences of at most " + std::to_string(batch.max_length) +
+                  " do not fill " + std::to_string(batch.tokens),
               "allow more or longer sequences");
   if (batch.dtype == DType::i32) throw bad("dtype", "i32 cannot be trained", "use f32 or bf16");
 }

@@ -12,8 +12,10 @@ namespace {
 class RecurrentModel final : public Model {
  public:
   explicit RecurrentModel(const Config& config)
-      : Model(config.text("model_type"), config.json()),
-        gates_(family() == "lstm" ? 4 : family() == "gru" ? 3 : 1),
+      : Model(config.text("model_type"), config.value()),
+        gates_(family() == "lstm"  ? 4
+               : family() == "gru" ? 3
+                                   : 1),
         hidden_(config.positive("hidden_size")),
         layers_(config.positive("num_layers", 1, 1 << 12)),
         dropout_(config.number("dropout", 0, 0, 0.999)),
@@ -23,15 +25,18 @@ class RecurrentModel final : public Model {
     vocabulary_ = config.positive("vocab_size");
     embedding_ = config.positive(config.has("embedding_dim") ? "embedding_dim" : "input_size");
     if (config.positive("input_size", embedding_) != embedding_)
-      throw config.error("input_size", std::to_string(config.positive("input_size")) + " is not embedding_dim " +
-                         std::to_string(embedding_), "give them the same value or only one of them");
+      throw config.error("input_size",
+                         std::to_string(config.positive("input_size")) + " is not embedding_dim " +
+                             std::to_string(embedding_),
+                         "give them the same value or only one of them");
     if (family() == "rnn") nonlinearity_ = config.choice("nonlinearity", {"tanh", "relu"}, "tanh");
     config.choice("task", {"lm"}, "lm");
     if (config.number("proj_size", 0, 0, 1e9) != 0)
       throw config.error("proj_size", "projected LSTMs are not supported", "set it to 0");
     if (tied_ && embedding_ != width())
-      throw config.error("tie_word_embeddings", "the embedding has " + std::to_string(embedding_) +
-                         " columns, the decoder " + std::to_string(width()),
+      throw config.error("tie_word_embeddings",
+                         "the embedding has " + std::to_string(embedding_) + " columns, the decoder " +
+                             std::to_string(width()),
                          "make input_size equal to the layers' output or set it to false");
   }
 
@@ -87,7 +92,8 @@ class RecurrentModel final : public Model {
     };
     const ValueId ids = input("input_ids", batch.tokens);
     const ValueId labels = input("labels", batch.tokens);
-    const Inputs inputs{input("batch_sizes", batch.max_length), dropout_ > 0 ? input("seed", 2) : kNone, batch};
+    const Inputs inputs{input("batch_sizes", batch.max_length), dropout_ > 0 ? input("seed", 2) : kNone,
+                        batch};
 
     const ValueId encoder = parameter("encoder.weight", {vocabulary_, embedding_}, uniform(0.1));
     ValueId x =
@@ -106,14 +112,15 @@ class RecurrentModel final : public Model {
       }
       x = drop(graph, inputs, "drop.l" + std::to_string(layer), x, layer + 1);
     }
-    const ValueId decoder = tied_ ? encoder : parameter("decoder.weight", {vocabulary_, width()}, uniform(0.1));
+    const ValueId decoder =
+        tied_ ? encoder : parameter("decoder.weight", {vocabulary_, width()}, uniform(0.1));
     const ValueId bias = parameter("decoder.bias", {vocabulary_}, {Initializer::Kind::constant, 0});
-    graph.mark_output(graph.add(
-        {.kind = "linear_cross_entropy",
-         .name = "loss",
-         .inputs = {x, decoder, labels, bias},
-         .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(batch.tokens, vocabulary_)}},
-         .module = "decoder"}));
+    graph.mark_output(
+        graph.add({.kind = "linear_cross_entropy",
+                   .name = "loss",
+                   .inputs = {x, decoder, labels, bias},
+                   .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(batch.tokens, vocabulary_)}},
+                   .module = "decoder"}));
   }
 
   int64_t gates_, hidden_, layers_;
@@ -125,6 +132,8 @@ class RecurrentModel final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_rnn(const Config& config) { return std::make_unique<RecurrentModel>(config); }
+std::unique_ptr<Model> make_rnn(const Config& config) {
+  return std::make_unique<RecurrentModel>(config);
+}
 
 }  // namespace tidemark

@@ -27,15 +27,17 @@ struct Base {
   double factor() const { return rope.number("factor", {}, 1, kMost); }
   /// `factor`, or how far the model's positions reach beyond the original ones.
   double factor_or_ratio() const {
-    return rope.number("factor", static_cast<double>(max_positions) / static_cast<double>(original_positions()),
-                       1e-6, kMost);
+    return rope.number("factor",
+                       static_cast<double>(max_positions) / static_cast<double>(original_positions()), 1e-6,
+                       kMost);
   }
 };
 
 std::vector<double> powers(double theta, const Base& base) {
   std::vector<double> frequencies;
   for (int64_t i = 0; i < base.pairs(); ++i)
-    frequencies.push_back(std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(base.head_dim)));
+    frequencies.push_back(
+        std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(base.head_dim)));
   return frequencies;
 }
 
@@ -46,7 +48,8 @@ RopeFrequencies linear(const Base& base) {
 }
 
 RopeFrequencies dynamic(const Base& base) {
-  if (base.head_dim == 2) throw base.model.error("head_dim", "2 is too small for dynamic scaling", "use 4 or more");
+  if (base.head_dim == 2)
+    throw base.model.error("head_dim", "2 is too small for dynamic scaling", "use 4 or more");
   const double factor = base.factor();
   const double most = static_cast<double>(base.max_positions);
   const double reach = std::max(static_cast<double>(base.length), most) / most;
@@ -58,7 +61,9 @@ RopeFrequencies yarn(const Base& base) {
   const double factor = base.factor_or_ratio();
   const double dim = static_cast<double>(base.head_dim);
   const double original = static_cast<double>(base.original_positions());
-  const auto mscale = [factor](double weight) { return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1; };
+  const auto mscale = [factor](double weight) {
+    return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1;
+  };
   // The pair that turns `rotations` times over the original context.
   const auto pair_of = [&](double rotations) {
     return dim * std::log(original / (rotations * 2 * std::numbers::pi)) / (2 * std::log(base.theta));
@@ -81,8 +86,8 @@ RopeFrequencies yarn(const Base& base) {
   const double numerator = base.rope.number("mscale", 0, 0, kMost);
   const double denominator = base.rope.number("mscale_all_dim", 0, 0, kMost);
   const bool ratio = numerator != 0 && denominator != 0;
-  rope.scale = base.rope.number("attention_factor", ratio ? mscale(numerator) / mscale(denominator) : mscale(1),
-                                0, kMost);
+  rope.scale = base.rope.number("attention_factor",
+                                ratio ? mscale(numerator) / mscale(denominator) : mscale(1), 0, kMost);
   return rope;
 }
 
@@ -105,7 +110,8 @@ RopeFrequencies llama3(const Base& base) {
   const double low = base.rope.number("low_freq_factor", {}, 1e-6, kMost);
   const double high = base.rope.number("high_freq_factor", {}, 1e-6, kMost);
   if (!base.rope.has("original_max_position_embeddings"))
-    throw base.rope.error("original_max_position_embeddings", "missing", "give the context of the first training");
+    throw base.rope.error("original_max_position_embeddings", "missing",
+                          "give the context of the first training");
   if (high <= low)
     throw base.rope.error("high_freq_factor", "not above low_freq_factor", "give a greater number");
   const double original = static_cast<double>(base.original_positions());
@@ -124,12 +130,13 @@ RopeFrequencies rope_frequencies(const Config& config, int64_t head_dim, int64_t
   const std::string field = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   static const nlohmann::json kEmpty = nlohmann::json::object();
   const Config rope = config.has(field) ? config.object(field) : Config(kEmpty, {});
-  const std::string type = rope.choice(
-      rope.has("rope_type") ? "rope_type" : "type",
-      {"default", "linear", "dynamic", "yarn", "longrope", "llama3"}, config.has(field) ? std::nullopt : std::optional<std::string>("default"));
+  const std::string type =
+      rope.choice(rope.has("rope_type") ? "rope_type" : "type",
+                  {"default", "linear", "dynamic", "yarn", "longrope", "llama3"},
+                  config.has(field) ? std::nullopt : std::optional<std::string>("default"));
   const Config& holder = rope.has("rope_theta") ? rope : config;
-  const Base base{config, rope, holder.number("rope_theta", 10000, 1.000001, 1e18), head_dim, length,
-                  config.positive("max_position_embeddings", 2048, int64_t{1} << 40)};
+  const Base base{config,   rope,   holder.number("rope_theta", 10000, 1.000001, 1e18),
+                  head_dim, length, config.positive("max_position_embeddings", 2048, int64_t{1} << 40)};
   for (const Config* section : {&config, &rope})
     if (section->number("partial_rotary_factor", 1, 0, 1) != 1)
       throw section->error("partial_rotary_factor", "Llama turns whole heads", "remove the field");

@@ -86,8 +86,10 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path, kWhat) {
   if (bytes.size() < 8) throw Error(kWhat, path, "shorter than a header", kRemedy);
   const uint64_t length = little_endian(bytes);
   if (length > kLongestHeader || length > bytes.size() - 8)
-    throw Error(kWhat, path, "its header claims " + std::to_string(length) + " bytes, the file has " +
-                std::to_string(bytes.size() - 8), kRemedy);
+    throw Error(kWhat, path,
+                "its header claims " + std::to_string(length) + " bytes, the file has " +
+                    std::to_string(bytes.size() - 8),
+                kRemedy);
   const auto header = bytes.subspan(8, length);
   parse_header({reinterpret_cast<const char*>(header.data()), header.size()}, bytes.subspan(8 + length));
 }
@@ -103,7 +105,8 @@ void SafetensorsFile::parse_header(std::string_view header, std::span<const std:
     }
     if (!fields.is_object()) throw Error(kWhat, path(), "'__metadata__' is not an object", kRemedy);
     for (const auto& [key, value] : fields.items()) {
-      if (!value.is_string()) throw Error(kWhat, path(), "'__metadata__." + key + "' is not a string", kRemedy);
+      if (!value.is_string())
+        throw Error(kWhat, path(), "'__metadata__." + key + "' is not a string", kRemedy);
       metadata_[key] = value.get<std::string>();
     }
   }
@@ -114,30 +117,37 @@ void SafetensorsFile::parse_header(std::string_view header, std::span<const std:
   for (Entry& entry : entries) {
     const std::string where = path() + ", tensor '" + entry.tensor.name + "'";
     if (entry.end > data.size())
-      throw Error(kWhat, where, "its data ends at byte " + std::to_string(entry.end) + " of " +
-                  std::to_string(data.size()), kRemedy);
+      throw Error(kWhat, where,
+                  "its data ends at byte " + std::to_string(entry.end) + " of " + std::to_string(data.size()),
+                  kRemedy);
     if (entry.begin != expected)
-      throw Error(kWhat, where, "its data " + std::string(entry.begin < expected ? "overlaps another's"
-                  : "leaves a hole before it"), kRemedy);
+      throw Error(kWhat, where,
+                  "its data " +
+                      std::string(entry.begin < expected ? "overlaps another's" : "leaves a hole before it"),
+                  kRemedy);
     expected = entry.end;
     entry.tensor.bytes = data.subspan(entry.begin, entry.end - entry.begin);
     tensors_.push_back(std::move(entry.tensor));
   }
   if (expected != data.size())
-    throw Error(kWhat, path(), std::to_string(data.size() - expected) + " bytes past the last tensor", kRemedy);
+    throw Error(kWhat, path(), std::to_string(data.size() - expected) + " bytes past the last tensor",
+                kRemedy);
 }
 
 TensorReader::TensorReader(const std::string& path) : path_(path) {
   const bool directory = fs::is_directory(path);
   const fs::path index = directory ? fs::path(path) / kIndexName : fs::path(path);
-  if (directory ? fs::exists(index) : index.extension() == ".json") return open_index(index.string());
-  add(std::make_unique<SafetensorsFile>(directory ? (fs::path(path) / kModelName).string() : path));
+  if (directory ? fs::exists(index) : index.extension() == ".json")
+    open_index(index.string());
+  else
+    add(std::make_unique<SafetensorsFile>(directory ? (fs::path(path) / kModelName).string() : path));
 }
 
 void TensorReader::add(std::unique_ptr<SafetensorsFile> file) {
   for (const StoredTensor& tensor : file->tensors())
     if (!tensors_.emplace(tensor.name, tensor).second)
-      throw Error(kWhat, file->path() + ", tensor '" + tensor.name + "'", "it is in another shard, too", kRemedy);
+      throw Error(kWhat, file->path() + ", tensor '" + tensor.name + "'", "it is in another shard, too",
+                  kRemedy);
   files_.push_back(std::move(file));
 }
 
@@ -150,7 +160,8 @@ void TensorReader::open_index(const std::string& index_path) {
   for (const auto& [name, shard] : index["weight_map"].items()) {
     if (!shard.is_string()) throw bad("the shard of '" + name + "' is not a file name");
     const auto& file = shard.get_ref<const std::string&>();
-    if (file.empty() || fs::path(file).filename() != file) throw bad("shard '" + file + "' is not in its folder");
+    if (file.empty() || fs::path(file).filename() != file)
+      throw bad("shard '" + file + "' is not in its folder");
     names_by_shard[file].insert(name);
   }
   for (const auto& [file, names] : names_by_shard) {
@@ -177,11 +188,14 @@ void TensorReader::read(const std::string& name, const TensorType& type, void* o
   std::vector<int64_t> wanted;
   for (int i = 0; i < type.shape.rank(); ++i) wanted.push_back(type.shape[i]);
   if (tensor.shape != wanted)
-    throw Error(kWhat, where, "its shape is " + shape_text(tensor.shape) + ", the model's " + shape_text(wanted),
+    throw Error(kWhat, where,
+                "its shape is " + shape_text(tensor.shape) + ", the model's " + shape_text(wanted),
                 "use the weights of the configured model");
   if (!convert(tensor.type, tensor.bytes.data(), type.dtype, static_cast<std::byte*>(out), tensor.elements()))
-    throw Error(kWhat, where, "its " + std::string(name_of(tensor.type)) + " values do not convert to " +
-                std::string(name_of(type.dtype)), "store it as F32, BF16 or F16 (integers: I32)");
+    throw Error(kWhat, where,
+                "its " + std::string(name_of(tensor.type)) + " values do not convert to " +
+                    std::string(name_of(type.dtype)),
+                "store it as F32, BF16 or F16 (integers: I32)");
 }
 
 std::vector<int32_t> TensorReader::read_integers(const std::string& name) const {
@@ -189,7 +203,8 @@ std::vector<int32_t> TensorReader::read_integers(const std::string& name) const 
   std::vector<int32_t> values(static_cast<size_t>(tensor.elements()));
   if (!convert(tensor.type, tensor.bytes.data(), DType::i32, reinterpret_cast<std::byte*>(values.data()),
                tensor.elements()))
-    throw Error(kWhat, path_ + ", tensor '" + name + "'", "not integers of 32 bits", "store it as I32 or I64");
+    throw Error(kWhat, path_ + ", tensor '" + name + "'", "not integers of 32 bits",
+                "store it as I32 or I64");
   return values;
 }
 

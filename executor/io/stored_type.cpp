@@ -44,7 +44,8 @@ bool each(const std::byte* in, std::byte* out, int64_t count, Function function)
 bool narrow(const std::byte* in, std::byte* out, int64_t count) {
   bool fits = true;
   each<int64_t, int32_t>(in, out, count, [&](int64_t value) {
-    fits = fits && value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max();
+    fits =
+        fits && value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max();
     return static_cast<int32_t>(value);
   });
   return fits;
@@ -52,8 +53,12 @@ bool narrow(const std::byte* in, std::byte* out, int64_t count) {
 
 }  // namespace
 
-int64_t size_of(StoredType type) { return kTypes[static_cast<size_t>(type)].size; }
-std::string_view name_of(StoredType type) { return kTypes[static_cast<size_t>(type)].name; }
+int64_t size_of(StoredType type) {
+  return kTypes[static_cast<size_t>(type)].size;
+}
+std::string_view name_of(StoredType type) {
+  return kTypes[static_cast<size_t>(type)].name;
+}
 
 std::optional<StoredType> stored_type_from(std::string_view name) {
   for (size_t i = 0; i < kTypes.size(); ++i)
@@ -96,8 +101,10 @@ bool convert(StoredType from, const std::byte* in, DType to, std::byte* out, int
   const auto from_bfloat = [](uint16_t x) { return std::bit_cast<float>(static_cast<uint32_t>(x) << 16); };
   const auto half_to_bfloat = [](uint16_t x) { return bfloat16_from(float_from_half(x)); };
   if (to == DType::f32 && from == StoredType::bf16) return each<uint16_t, float>(in, out, count, from_bfloat);
-  if (to == DType::f32 && from == StoredType::f16) return each<uint16_t, float>(in, out, count, float_from_half);
-  if (to == DType::bf16 && from == StoredType::f32) return each<float, uint16_t>(in, out, count, bfloat16_from);
+  if (to == DType::f32 && from == StoredType::f16)
+    return each<uint16_t, float>(in, out, count, float_from_half);
+  if (to == DType::bf16 && from == StoredType::f32)
+    return each<float, uint16_t>(in, out, count, bfloat16_from);
   if (to == DType::bf16 && from == StoredType::f16)
     return each<uint16_t, uint16_t>(in, out, count, half_to_bfloat);
   if (to == DType::i32 && from == StoredType::i64) return narrow(in, out, count);

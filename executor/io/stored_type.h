@@ -13,7 +13,23 @@ namespace tidemark {
 
 /// All types of the format, so that any file's layout can be checked; only F32, F16, BF16, I64 and I32
 /// can be read into tensors.
-enum class StoredType : uint8_t { f32, f16, bf16, i64, i32, f64, i16, i8, u64, u32, u16, u8, boolean, f8_e4m3, f8_e5m2 };
+enum class StoredType : uint8_t {
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  f64,
+  i16,
+  i8,
+  u64,
+  u32,
+  u16,
+  u8,
+  boolean,
+  f8_e4m3,
+  f8_e5m2
+};
 
 int64_t size_of(StoredType type);
 std::string_view name_of(StoredType type);  ///< "BF16"

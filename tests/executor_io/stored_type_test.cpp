@@ -12,7 +12,9 @@
 namespace tidemark {
 namespace {
 
-float widened(uint16_t bfloat) { return std::bit_cast<float>(static_cast<uint32_t>(bfloat) << 16); }
+float widened(uint16_t bfloat) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bfloat) << 16);
+}
 
 TEST(StoredType, HalfIsWhatTheStandardSays) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
@@ -25,7 +27,8 @@ TEST(StoredType, HalfIsWhatTheStandardSays) {
     } else if (exponent == 31) {
       EXPECT_EQ(value, sign * std::numeric_limits<float>::infinity());
     } else {
-      const double expected = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+      const double expected =
+          exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
       EXPECT_EQ(static_cast<double>(value), sign * expected) << bits;
       EXPECT_EQ(std::signbit(value), sign < 0);
     }

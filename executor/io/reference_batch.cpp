@@ -1,0 +1,124 @@
+#include "executor/io/reference_batch.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int32_t kIgnored = -100;
+
+struct Reader {
+  const TensorReader& reference;
+  int64_t rows = 0, columns = 0;
+
+  Error error(const std::string& name, const std::string& why) const {
+    return Error("cannot read reference inputs", reference.path() + ", tensor '" + name + "'", why,
+                 "use a reference file made for this kind of model");
+  }
+  void shape_from(const std::string& name) {
+    const auto& shape = reference.require(name).shape;
+    if (shape.size() != 2 || shape[0] < 1 || shape[1] < 1) throw error(name, "not a matrix [batch, length]");
+    rows = shape[0];
+    columns = shape[1];
+  }
+  std::vector<int32_t> matrix(const std::string& name) const {
+    if (reference.require(name).shape != std::vector<int64_t>{rows, columns})
+      throw error(name, "not of the shape of the ids");
+    return reference.read_integers(name);
+  }
+};
+
+/// Each row's run of ones.
+std::vector<Piece> masked_pieces(const Reader& reader) {
+  const auto mask = reader.matrix("input/attention_mask");
+  std::vector<Piece> pieces;
+  for (int64_t row = 0; row < reader.rows; ++row) {
+    const auto begin = mask.begin() + row * reader.columns, end = begin + reader.columns;
+    const auto first = std::find(begin, end, 1), last = std::find(first, end, 0);
+    if (std::find(last, end, 1) != end)
+      throw reader.error("input/attention_mask", "a row has two runs of ones");
+    if (first != last) pieces.push_back({first - mask.begin(), last - first, false});
+  }
+  return pieces;
+}
+
+/// A new sequence where a row begins or the position is 0.
+std::vector<Piece> restarted_pieces(const Reader& reader) {
+  const auto positions = reader.matrix("input/position_ids");
+  std::vector<Piece> pieces;
+  for (int64_t i = 0; i < reader.rows * reader.columns; ++i) {
+    if (i % reader.columns == 0 || positions[static_cast<size_t>(i)] == 0) pieces.push_back({i, 0, false});
+    if (positions[static_cast<size_t>(i)] != pieces.back().length++)
+      throw reader.error("input/position_ids", "positions do not count up from 0");
+  }
+  return pieces;
+}
+
+std::vector<Piece> row_pieces(const Reader& reader, const std::vector<int32_t>& lengths) {
+  std::vector<Piece> pieces;
+  for (int64_t row = 0; row < reader.rows; ++row)
+    pieces.push_back({row * reader.columns, lengths[static_cast<size_t>(row)], false});
+  return pieces;
+}
+
+}  // namespace
+
+ReferenceBatch reference_batch(const TensorReader& reference) {
+  Reader reader{reference};
+  ReferenceBatch batch;
+  std::vector<Piece> pieces;
+  std::vector<int32_t> ids, labels;
+  const bool recurrent = reference.has("input/x");
+  if (recurrent) {
+    reader.shape_from("input/x");
+    ids = reader.matrix("input/x");
+    labels = reader.matrix("input/labels");
+    const auto lengths = reference.read_integers("input/lengths");
+    const bool fit =
+        static_cast<int64_t>(lengths.size()) == reader.rows &&
+        std::all_of(lengths.begin(), lengths.end(), [&](int32_t n) { return n >= 1 && n <= reader.columns; });
+    if (!fit) throw reader.error("input/lengths", "not one length per row, from 1 to the row's columns");
+    pieces = row_pieces(reader, lengths);
+  } else {
+    reader.shape_from("input/input_ids");
+    ids = reader.matrix("input/input_ids");
+    labels = reader.matrix("input/labels");
+    for (size_t i = 0; i < labels.size(); ++i)
+      labels[i] = (i + 1) % static_cast<size_t>(reader.columns) == 0 ? kIgnored : labels[i + 1];
+    if (reference.has("input/attention_mask"))
+      pieces = masked_pieces(reader);
+    else if (reference.has("input/position_ids"))
+      pieces = restarted_pieces(reader);
+    else
+      pieces = row_pieces(reader, std::vector<int32_t>(static_cast<size_t>(reader.rows),
+                                                       static_cast<int32_t>(reader.columns)));
+  }
+  if (pieces.empty()) throw reader.error("input/attention_mask", "it masks every token");
+  batch.spec.sequences = static_cast<int64_t>(pieces.size());
+  for (const Piece& piece : pieces) {
+    batch.spec.tokens += piece.length;
+    batch.spec.max_length = std::max(batch.spec.max_length, piece.length);
+  }
+  BatchView view;
+  const auto input = [&](const char* name, int64_t size) {
+    auto& values = batch.inputs[name];
+    values.resize(static_cast<size_t>(size));
+    view[name] = values;
+  };
+  input("input_ids", batch.spec.tokens);
+  input("labels", batch.spec.tokens);
+  if (recurrent) {
+    input("batch_sizes", batch.spec.max_length);
+  } else {
+    input("position_ids", batch.spec.tokens);
+    input("cu_seqlens", batch.spec.sequences + 1);
+  }
+  pack(
+      pieces, view, [&](int64_t i) { return ids[static_cast<size_t>(i)]; },
+      [&](int64_t i) { return labels[static_cast<size_t>(i)]; });
+  return batch;
+}
+
+}  // namespace tidemark

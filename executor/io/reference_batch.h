@@ -1,0 +1,23 @@
+// The inputs of a reference file (tests/data/parity) as a batch without padding.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "executor/io/batch.h"
+#include "executor/io/safetensors.h"
+
+namespace tidemark {
+
+struct ReferenceBatch {
+  BatchSpec spec;
+  std::map<std::string, std::vector<int32_t>> inputs;  ///< by the graph's input names
+};
+
+/// Reads `input/…` as Hugging Face causal models take them (input_ids [B,L], labels not yet shifted, and
+/// either attention_mask or position_ids that restart at each packed sequence), or as the recurrent ones
+/// do (x [B,L], labels already shifted, lengths [B]). Throws Error where they contradict each other.
+ReferenceBatch reference_batch(const TensorReader& reference);
+
+}  // namespace tidemark

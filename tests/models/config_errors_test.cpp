@@ -1,0 +1,99 @@
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "models/model.h"
+#include "tests/scratch.h"
+
+namespace tidemark {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+/// The error for a preset's config with `changes` merged in (null removes a field).
+std::string refusal(const std::string& preset, const char* changes) {
+  json config = model_from_preset(preset)->config();
+  config.merge_patch(json::parse(changes));
+  return message_of<Error>([&] { load_model(config, "c.json"); });
+}
+
+struct Case {
+  const char* preset;
+  const char* changes;
+  const char* field;
+  const char* why;
+};
+
+const std::vector<Case> kCases = {
+    {"llama-tiny", R"({"model_type":null})", "model_type", "missing"},
+    {"llama-tiny", R"({"model_type":"llame"})", "model_type", "give one of: llama, rnn, lstm, gru"},
+    {"llama-tiny", R"({"model_type":7})", "model_type", "7 is not a string"},
+    {"llama-tiny", R"({"hidden_size":null})", "hidden_size", "missing"},
+    {"llama-tiny", R"({"hidden_size":"64"})", "hidden_size", "not an integer"},
+    {"llama-tiny", R"({"hidden_size":64.5})", "hidden_size", "not an integer"},
+    {"llama-tiny", R"({"hidden_size":-64})", "hidden_size", "out of range"},
+    {"llama-tiny", R"({"hidden_size":0})", "hidden_size", "out of range"},
+    {"llama-tiny", R"({"hidden_size":18446744073709551615})", "hidden_size", "out of range"},
+    {"llama-tiny", R"({"hidden_size":66})", "hidden_size", "not a multiple of num_attention_heads 4"},
+    {"llama-tiny", R"({"hidden_size":60})", "head_dim", "15 is odd"},
+    {"llama-tiny", R"({"hidden_size":2048})", "hidden_size", "at most 256"},
+    {"llama-tiny", R"({"head_dim":33})", "head_dim", "33 is odd"},
+    {"llama-tiny", R"({"num_key_value_heads":3})", "num_key_value_heads", "3 does not divide"},
+    {"llama-tiny", R"({"num_hidden_layers":0})", "num_hidden_layers", "out of range"},
+    {"llama-tiny", R"({"vocab_size":null})", "vocab_size", "missing"},
+    {"llama-tiny", R"({"hidden_act":"gelu"})", "hidden_act", "'gelu' is not supported; give one of: silu"},
+    {"llama-tiny", R"({"mlp_bias":1})", "mlp_bias", "not a boolean"},
+    {"llama-tiny", R"({"rms_norm_eps":"1e-5"})", "rms_norm_eps", "not a number"},
+    {"llama-tiny", R"({"attention_dropout":0.1})", "attention_dropout", "set it to 0"},
+    {"llama-tiny", R"({"partial_rotary_factor":0.5})", "partial_rotary_factor", "whole heads"},
+    {"llama-tiny", R"({"rope_scaling":[]})", "rope_scaling", "not a JSON object but array"},
+    {"llama-tiny", R"({"rope_scaling":{"type":"ntk"}})", "rope_scaling.type", "'ntk' is not supported"},
+    {"llama-tiny", R"({"rope_scaling":{"rope_type":"linear"}})", "rope_scaling.factor", "missing"},
+    {"llama-tiny", R"({"rope_scaling":{"factor":2}})", "rope_scaling.type", "missing"},
+    {"llama-tiny", R"({"rope_scaling":{"type":"longrope","short_factor":[1],"long_factor":[1]}})",
+     "rope_scaling.short_factor", "it has 1 numbers; give 8 positive numbers"},
+    {"llama-tiny", R"({"rope_parameters":{"rope_type":"llama3","factor":8,"low_freq_factor":4,
+        "high_freq_factor":1,"original_max_position_embeddings":64}})",
+     "rope_parameters.high_freq_factor", "above"},
+    {"llama-tiny", R"({"rope_parameters":{"rope_type":"default","rope_theta":-1}})",
+     "rope_parameters.rope_theta", "out of range"},
+    {"lstm-tiny", R"({"input_size":null})", "input_size", "missing"},
+    {"lstm-tiny", R"({"embedding_dim":33})", "input_size", "32 is not embedding_dim 33"},
+    {"lstm-tiny", R"({"proj_size":8})", "proj_size", "not supported"},
+    {"lstm-tiny", R"({"dropout":1.5})", "dropout", "out of range"},
+    {"lstm-tiny", R"({"num_layers":-1})", "num_layers", "out of range"},
+    {"lstm-tiny", R"({"tie_word_embeddings":true})", "tie_word_embeddings", "32 columns, the decoder 48"},
+    {"lstm-tiny", R"({"task":"classification"})", "task", "give one of: lm"},
+    {"rnn-tiny", R"({"nonlinearity":"gelu"})", "nonlinearity", "give one of: tanh, relu"},
+};
+
+TEST(ConfigErrors, NameTheFieldAndTheRemedy) {
+  for (const Case& c : kCases)
+    EXPECT_THAT(refusal(c.preset, c.changes),
+                AllOf(HasSubstr("c.json, " + std::string(c.field) + ": "), HasSubstr(c.why)))
+        << c.changes;
+}
+
+TEST(ConfigErrors, OfFilesAndPresets) {
+  EXPECT_THAT(message_of<Error>([] { load_model(json::array(), "c.json"); }), HasSubstr("not a JSON object"));
+  EXPECT_THAT(message_of<Error>([] { model_from_preset("llama3-8m"); }), HasSubstr("llama2-7b"));
+  EXPECT_THAT(message_of<Error>([] { model_from_file("/no/such.json"); }), HasSubstr("/no/such.json"));
+}
+
+TEST(ConfigErrors, BatchesThatCannotBe) {
+  const auto model = model_from_preset("llama-tiny");
+  const auto refused = [&](const BatchSpec& batch) {
+    return message_of<Error>([&] { model->build(batch); });
+  };
+  EXPECT_THAT(refused({.tokens = 0, .sequences = 1, .max_length = 1}), HasSubstr("tokens"));
+  EXPECT_THAT(refused({.tokens = 8, .sequences = 9, .max_length = 1}), HasSubstr("sequences"));
+  EXPECT_THAT(refused({.tokens = 8, .sequences = 1, .max_length = 9}), HasSubstr("length"));
+  EXPECT_THAT(refused({.tokens = 8, .sequences = 2, .max_length = 3}), HasSubstr("do not fill 8"));
+  EXPECT_THAT(refused({.tokens = 8, .sequences = 1, .max_length = 8, .dtype = DType::i32}), HasSubstr("i32"));
+}
+
+}  // namespace
+}  // namespace tidemark
