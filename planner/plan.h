@@ -8,6 +8,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "planner/arena/arena.h"
 #include "planner/schedule.h"
 
 namespace tidemark {
@@ -37,21 +38,29 @@ struct Plan {
   std::vector<int64_t> offsets;     ///< of each of schedule.buffers in the arena, bytes
   std::vector<Decision> decisions;  ///< of each value of the graph
 
-  int64_t arena_bytes = 0;        ///< the predicted peak: end of the last buffer, in whole pages
-  int64_t live_bytes = 0;         ///< most bytes live at once: the lower bound of arena_bytes
+  int64_t arena_bytes = 0;  ///< the predicted peak: end of the last buffer, in whole pages
+  int64_t live_bytes = 0;   ///< most bytes live at once: the lower bound of arena_bytes
   std::array<int64_t, kCategoryCount> peak_by_category{};  ///< live bytes at the peak step
   int32_t peak_step = 0;
   int64_t unplanned_peak_bytes = 0;  ///< arena_bytes of keep-all
   double predicted_seconds = 0;      ///< of one step
   double unplanned_seconds = 0;
-  double lower_bound_seconds = 0;    ///< no plan within this budget is faster, by the same cost model
-  double gap = 0;                    ///< predicted_seconds / lower_bound_seconds - 1
+  double lower_bound_seconds = 0;  ///< no plan within this budget is faster, by the same cost model
+  double gap = 0;                  ///< predicted_seconds / lower_bound_seconds - 1
   double solve_seconds = 0;
-  std::string cost_model;            ///< "analytic" or "profile"
+  std::string cost_model;  ///< "analytic" or "profile"
 };
 
-/// Places the schedule's buffers and fills every field that follows from schedule and offsets.
-/// Throws Error if two buffers that live at once overlap.
+/// The schedule's buffers as the arena solver takes them: sizes rounded up to kArenaAlignment.
+std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule);
+
+/// Of one step: the ops of the body count once per micro-batch. `op_seconds` has one entry per op.
+double order_seconds(const Graph& graph, const std::vector<OpId>& order,
+                     const std::vector<double>& op_seconds, int micro_batches);
+
+/// Places the schedule's buffers, unless offsets are given, and fills every field that follows from
+/// schedule and offsets. Throws Error if buffers that live at once overlap, or if there are several
+/// micro-batches and the body cannot be repeated.
 void finish_plan(const Graph& graph, Plan& plan);
 
 nlohmann::json to_json(const Plan& plan, const Graph& graph);

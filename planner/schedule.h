@@ -26,10 +26,10 @@ struct Buffer {
 
 struct Step {
   OpId op = kNone;
-  bool recompute = false;         ///< an earlier step ran this op already
-  std::vector<int32_t> inputs;    ///< buffer of each input, kNone where absent
-  std::vector<int32_t> outputs;   ///< buffer of each output, kNone where absent
-  int32_t workspace = kNone;      ///< buffer of the scratch space, kNone where the op needs none
+  bool recompute = false;        ///< an earlier step ran this op already
+  std::vector<int32_t> inputs;   ///< buffer of each input, kNone where absent
+  std::vector<int32_t> outputs;  ///< buffer of each output, kNone where absent
+  int32_t workspace = kNone;     ///< buffer of the scratch space, kNone where the op needs none
 };
 
 struct Schedule {
@@ -40,8 +40,7 @@ struct Schedule {
 /// Binds `order` to buffers on a device with these traits. Steps keep the order; phases must not
 /// decrease except that forward ops may be recomputed in the backward phase. Throws Error naming the
 /// op where an op is missing, or reads a value that no earlier step made.
-Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order,
-                       const DeviceTraits& device);
+Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order, const DeviceTraits& device);
 
 /// Throws Error unless forward and backward can run once for each of several micro-batches before the
 /// optimizer: what it reads of them must be in persistent storage, or be an output of the graph.

@@ -1,0 +1,78 @@
+#include "planner/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "graph/serialize.h"
+#include "planner/arena/arena.h"
+
+namespace tidemark {
+namespace {
+
+int64_t rounded_up(int64_t bytes, int64_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
+  if (plan.offsets.empty()) plan.offsets = solve_arena(buffers).offsets;
+  int64_t end = 0;
+  for (size_t i = 0; i < buffers.size() && i < plan.offsets.size(); ++i)
+    end = std::max(end, plan.offsets[i] + buffers[i].bytes);
+  if (const std::string wrong = check_arena(buffers, plan.offsets, end); !wrong.empty())
+    throw Error("bad plan", "buffers: offset", wrong, "make the plan again");
+  for (int64_t offset : plan.offsets)
+    if (offset % kArenaAlignment != 0)
+      throw Error("bad plan", "buffers: offset", std::to_string(offset) + " is not a multiple of 64",
+                  "make the plan again");
+  plan.arena_bytes = rounded_up(end, plan.device.page_bytes);
+}
+
+}  // namespace
+
+std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule) {
+  std::vector<ArenaBuffer> buffers;
+  buffers.reserve(schedule.buffers.size());
+  for (const Buffer& b : schedule.buffers)
+    buffers.push_back({.bytes = rounded_up(b.bytes, kArenaAlignment),
+                       .first = b.first_step,
+                       .last = b.last_step,
+                       .bottom = b.persistent});
+  return buffers;
+}
+
+void finish_plan(const Graph& graph, Plan& plan) {
+  plan.graph_name = graph.name();
+  plan.graph_fingerprint = fingerprint(graph);
+  if (plan.micro_batches > 1) check_repeatable(graph, plan.schedule);
+  place(plan, arena_buffers(plan.schedule));
+
+  const std::vector<int64_t> live = live_bytes(plan.schedule, kArenaAlignment);
+  const auto peak = std::max_element(live.begin(), live.end());
+  plan.live_bytes = live.empty() ? 0 : *peak;
+  plan.peak_step = static_cast<int32_t>(peak - live.begin());
+  plan.peak_by_category.fill(0);
+  for (const Buffer& b : plan.schedule.buffers)
+    if (b.first_step <= plan.peak_step && plan.peak_step <= b.last_step)
+      plan.peak_by_category[static_cast<size_t>(b.category)] += rounded_up(b.bytes, kArenaAlignment);
+
+  plan.decisions.assign(graph.values().size(), Decision::keep);
+  for (const Step& step : plan.schedule.steps) {
+    if (!step.recompute) continue;
+    for (ValueId v : graph.op(step.op).outputs)
+      if (v != kNone) plan.decisions[static_cast<size_t>(v)] = Decision::recompute;
+  }
+}
+
+double order_seconds(const Graph& graph, const std::vector<OpId>& order,
+                     const std::vector<double>& op_seconds, int micro_batches) {
+  double body = 0, once = 0;
+  for (OpId id : order) {
+    const Phase phase = graph.op(id).phase;
+    const bool repeats = phase == Phase::forward || phase == Phase::backward;
+    (repeats ? body : once) += op_seconds[static_cast<size_t>(id)];
+  }
+  return once + body * micro_batches;
+}
+
+}  // namespace tidemark

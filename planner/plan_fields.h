@@ -1,0 +1,41 @@
+// Reads a JSON object strictly: every field is asked for, of its type and in its range, and no other is
+// there.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+namespace tidemark::plan_io {
+
+inline constexpr const char* kReading = "cannot read the plan";
+
+class Fields {
+ public:
+  /// Throws Error unless `object` is one. `where` names the file and, below the top, the field.
+  Fields(const nlohmann::json& object, std::string where);
+
+  // All throw Error naming the field where it is missing, of another type or out of range.
+  std::string text(const char* key) const;
+  int64_t integer(const char* key, int64_t least, int64_t most) const;
+  double number(const char* key) const;  ///< finite and not negative
+  const nlohmann::json& array(const char* key) const;
+  Fields object(const char* key) const;
+  Fields element(const char* array_key, size_t index) const;
+  /// The field must equal `value`.
+  void expect(const char* key, const nlohmann::json& value, const std::string& why) const;
+
+  /// Throws Error naming a field that nobody asked for.
+  void finish() const;
+  [[noreturn]] void fail(const std::string& field, const std::string& why,
+                         const std::string& remedy = "make the plan again") const;
+
+ private:
+  const nlohmann::json& at(const char* key) const;
+
+  const nlohmann::json& json_;
+  std::string where_;
+  mutable std::set<std::string> known_;
+};
+
+}  // namespace tidemark::plan_io

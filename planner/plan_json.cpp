@@ -1,0 +1,187 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json_file.h"
+#include "graph/serialize.h"
+#include "planner/plan.h"
+#include "planner/plan_fields.h"
+
+namespace tidemark {
+namespace {
+
+using nlohmann::json;
+using plan_io::Fields;
+
+constexpr const char* kFormat = "tidemark plan";
+// Of all decisions a plan can make about devices, this version has none.
+constexpr std::array<const char*, 5> kMeshAxes = {"data", "tensor", "pipeline", "expert", "context"};
+
+const char* name_of(Decision d) {
+  return d == Decision::keep ? "keep" : "recompute";
+}
+
+json buffer_to_json(const Buffer& b, int64_t offset, const Graph& graph) {
+  json values = json::array();
+  for (ValueId v : b.values) values.push_back(graph.value(v).name);
+  return {{"values", std::move(values)}, {"offset", offset},         {"bytes", b.bytes},
+          {"first_step", b.first_step},  {"last_step", b.last_step}, {"category", name_of(b.category)},
+          {"persistent", b.persistent}};
+}
+
+PlanDevice read_device(const Fields& root) {
+  const Fields device = root.object("device");
+  PlanDevice d;
+  d.name = device.text("name");
+  d.threads = static_cast<int>(device.integer("threads", 1, 4096));
+  d.page_bytes = device.integer("page_bytes", 1, int64_t{1} << 40);
+  device.finish();
+  return d;
+}
+
+void check_header(const Fields& root, const Graph& graph) {
+  root.expect("format", kFormat, "it is not a Tidemark plan");
+  root.expect("version", Plan::kVersion, "this version of Tidemark cannot read it");
+  const Fields about = root.object("graph");
+  about.text("name");
+  if (about.text("fingerprint") != fingerprint(graph))
+    about.fail("fingerprint", "the plan is for another graph, '" + about.text("name") + "'",
+               "plan again for the model, batch, length and dtype of this run");
+  about.finish();
+  const Fields mesh = root.object("mesh");
+  for (const char* axis : kMeshAxes) mesh.expect(axis, 1, "only one device is supported");
+  mesh.finish();
+  root.expect("zero_stage", 0, "sharded optimizer states are not supported");
+}
+
+std::vector<OpId> read_order(const Fields& root, const Graph& graph) {
+  std::unordered_map<std::string_view, OpId> ops;
+  for (size_t i = 0; i < graph.ops().size(); ++i) ops.emplace(graph.ops()[i].name, static_cast<OpId>(i));
+  std::vector<OpId> order;
+  const json& list = root.array("order");
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string field = "order[" + std::to_string(i) + "]";
+    const auto found = list[i].is_string() ? ops.find(list[i].get_ref<const std::string&>()) : ops.end();
+    if (found == ops.end()) root.fail(field, "there is no such op in the graph", "plan again");
+    order.push_back(found->second);
+  }
+  return order;
+}
+
+void read_buffers(const Fields& root, const Graph& graph, Plan& plan) {
+  const json& list = root.array("buffers");
+  if (list.size() != plan.schedule.buffers.size())
+    root.fail("buffers", "the order needs " + std::to_string(plan.schedule.buffers.size()) +
+                             " of them, not " + std::to_string(list.size()));
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Fields buffer = root.element("buffers", i);
+    const json derived = buffer_to_json(plan.schedule.buffers[i], 0, graph);
+    for (const auto& [key, value] : derived.items())
+      if (key != "offset") buffer.expect(key.c_str(), value, "it does not follow from the order");
+    plan.offsets.push_back(buffer.integer("offset", 0, INT64_MAX / 2));
+    buffer.finish();
+  }
+}
+
+void check_derived(const Fields& root, const Graph& graph, const Plan& plan) {
+  const json derived = to_json(plan, graph);
+  for (const char* key : {"predicted_peak_bytes", "live_bytes", "peak_step", "categories", "decisions"})
+    root.expect(key, derived.at(key), "it does not follow from the order and the offsets");
+  if (plan.budget_bytes > 0 && plan.arena_bytes > plan.budget_bytes)
+    root.fail("budget_bytes", "the plan needs " + std::to_string(plan.arena_bytes) + " bytes, which is more");
+}
+
+void read_seconds(const Fields& root, Plan& plan) {
+  plan.predicted_seconds = root.number("predicted_seconds");
+  plan.unplanned_seconds = root.number("unplanned_seconds");
+  plan.lower_bound_seconds = root.number("lower_bound_seconds");
+  plan.solve_seconds = root.number("solve_seconds");
+  plan.gap = root.number("gap");
+  const double slack = 1e-9 * plan.predicted_seconds;
+  if (plan.lower_bound_seconds > plan.predicted_seconds + slack)
+    root.fail("lower_bound_seconds", "it is above predicted_seconds");
+  if (plan.unplanned_seconds > plan.lower_bound_seconds + slack)
+    root.fail("unplanned_seconds", "it is above lower_bound_seconds");
+  if (std::abs(plan.lower_bound_seconds * (1 + plan.gap) - plan.predicted_seconds) > slack)
+    root.fail("gap", "it is not predicted_seconds / lower_bound_seconds - 1");
+}
+
+}  // namespace
+
+json to_json(const Plan& plan, const Graph& graph) {
+  json decisions = json::object(), order = json::array(), buffers = json::array(),
+       categories = json::object(), mesh = json::object();
+  for (size_t v = 0; v < plan.decisions.size(); ++v)
+    decisions[graph.values()[v].name] = name_of(plan.decisions[v]);
+  for (const Step& step : plan.schedule.steps) order.push_back(graph.op(step.op).name);
+  for (size_t b = 0; b < plan.schedule.buffers.size(); ++b)
+    buffers.push_back(buffer_to_json(plan.schedule.buffers[b], plan.offsets.at(b), graph));
+  for (size_t c = 0; c < plan.peak_by_category.size(); ++c)
+    categories[std::string(kCategoryNames[c])] = plan.peak_by_category[c];
+  for (const char* axis : kMeshAxes) mesh[axis] = 1;
+  return {
+      {"format", kFormat},
+      {"version", Plan::kVersion},
+      {"graph", {{"name", plan.graph_name}, {"fingerprint", plan.graph_fingerprint}}},
+      {"device",
+       {{"name", plan.device.name},
+        {"threads", plan.device.threads},
+        {"page_bytes", plan.device.page_bytes}}},
+      {"mesh", std::move(mesh)},
+      {"zero_stage", 0},
+      {"micro_batches", plan.micro_batches},
+      {"budget_bytes", plan.budget_bytes},
+      {"settings", {{"strategy", plan.strategy}, {"cost_model", plan.cost_model}}},
+      {"predicted_peak_bytes", plan.arena_bytes},
+      {"live_bytes", plan.live_bytes},
+      {"peak_step", plan.peak_step},
+      {"categories", std::move(categories)},
+      {"unplanned_peak_bytes", plan.unplanned_peak_bytes},
+      {"predicted_seconds", plan.predicted_seconds},
+      {"unplanned_seconds", plan.unplanned_seconds},
+      {"lower_bound_seconds", plan.lower_bound_seconds},
+      {"gap", plan.gap},
+      {"solve_seconds", plan.solve_seconds},
+      {"decisions", std::move(decisions)},
+      {"order", std::move(order)},
+      {"buffers", std::move(buffers)},
+  };
+}
+
+Plan plan_from_json(const json& document, const Graph& graph, const std::string& where) {
+  const Fields root(document, where);
+  check_header(root, graph);
+  Plan plan;
+  plan.device = read_device(root);
+  plan.micro_batches = static_cast<int>(root.integer("micro_batches", 1, 1 << 20));
+  plan.budget_bytes = root.integer("budget_bytes", 0, INT64_MAX);
+  const Fields settings = root.object("settings");
+  plan.strategy = settings.text("strategy");
+  plan.cost_model = settings.text("cost_model");
+  settings.finish();
+  try {
+    plan.schedule = make_schedule(graph, read_order(root, graph), {.threads = plan.device.threads});
+    read_buffers(root, graph, plan);
+    finish_plan(graph, plan);
+  } catch (const Error& error) {
+    if (std::string_view(error.what()).starts_with(plan_io::kReading)) throw;
+    throw Error(plan_io::kReading, where, error.what(), {});
+  }
+  root.object("graph").expect("name", plan.graph_name, "the plan is for another graph");
+  plan.unplanned_peak_bytes = root.integer("unplanned_peak_bytes", 0, INT64_MAX);
+  read_seconds(root, plan);
+  check_derived(root, graph, plan);
+  root.finish();
+  return plan;
+}
+
+void save_plan(const Plan& plan, const Graph& graph, const std::string& path) {
+  write_text_file(path, to_json(plan, graph).dump(1) + "\n", "cannot save the plan");
+}
+
+Plan load_plan(const std::string& path, const Graph& graph) {
+  return plan_from_json(read_json(path, plan_io::kReading), graph, path);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,24 @@
+#include "planner/remat/strategy.h"
+
+#include "base/error.h"
+
+namespace tidemark {
+
+const std::vector<const Strategy*>& strategies() {
+  static const std::vector<const Strategy*> all = {&keep_all_strategy(), &sqrt_strategy(),
+                                                   &chain_dp_strategy()};
+  return all;
+}
+
+std::vector<const Strategy*> find_strategies(std::string_view name) {
+  if (name == "auto") return strategies();
+  std::string known = "auto";
+  for (const Strategy* s : strategies()) {
+    if (s->name() == name) return {s};
+    known += ", " + std::string(s->name());
+  }
+  throw Error("cannot plan", "strategy", "there is none called '" + std::string(name) + "'",
+              "use one of: " + known);
+}
+
+}  // namespace tidemark
