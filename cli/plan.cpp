@@ -1,0 +1,190 @@
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/planning.h"
+#include "cli/table.h"
+#include "graph/op_def.h"
+
+namespace tidemark::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  ModelOptions model;
+  std::string budget;
+  std::string profile;
+  std::string strategy = "auto";
+  std::string out;
+  bool as_json = false;
+};
+
+/// Bytes of a training run's states by kind, whether or not they live in the arena all the time.
+struct States {
+  int64_t parameters = 0, gradients = 0, optimizer = 0;
+  int64_t total() const { return parameters + gradients + optimizer; }
+};
+
+States states_of(const Graph& graph) {
+  States s;
+  for (ValueId id : graph.sources(Category::parameter)) s.parameters += graph.value(id).bytes();
+  for (ValueId id : graph.sources(Category::optimizer_state)) s.optimizer += graph.value(id).bytes();
+  s.gradients = s.parameters;  // one gradient of the parameter's dtype each
+  return s;
+}
+
+std::string gigabytes(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / 1e9);
+  return text;
+}
+
+void print_model(const BuiltModel& built, const ModelOptions& o) {
+  const Graph& g = built.training;
+  print_row("model", built.name + ", " + format_count(g.parameter_count()) + " parameters");
+  print_row("micro-batch",
+            format_count(o.batch) + " x " + format_count(o.length) + " tokens, " + o.dtype +
+                (o.micro_batches > 1 ? ", " + std::to_string(o.micro_batches) + " a step" : ""));
+  const States s = states_of(g);
+  const int64_t n = g.parameter_count();
+  print_row("states", gigabytes(s.total()) + " = " + format_count(s.total()) + " bytes");
+  print_row("", gigabytes(s.parameters) + " parameters + " + gigabytes(s.gradients) + " gradients + " +
+                    gigabytes(s.optimizer) + " optimizer");
+  print_row("", std::to_string(s.parameters / n) + " + " + std::to_string(s.gradients / n) + " + " +
+                    std::to_string(s.optimizer / n) + " bytes per parameter");
+}
+
+/// Op kinds that run again, the longest first: "12x swiglu, 12x rms_norm".
+std::string recomputed(const Graph& graph, const Plan& plan) {
+  std::map<std::string, int> kinds;
+  for (const Step& step : plan.schedule.steps)
+    if (step.recompute) ++kinds[std::string(graph.op(step.op).def->name)];
+  std::vector<std::pair<int, std::string>> sorted;
+  for (const auto& [kind, count] : kinds) sorted.emplace_back(count, kind);
+  std::sort(sorted.rbegin(), sorted.rend());
+  std::string text;
+  for (const auto& [count, kind] : sorted)
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + "x " + kind;
+  return text.empty() ? "nothing" : text;
+}
+
+void print_wrapped(const std::string& label, const std::string& text) {
+  const size_t width = 56;
+  std::string rest = text, head = label;
+  while (!rest.empty()) {
+    size_t cut = rest.size();
+    if (cut > width) {
+      cut = rest.rfind(' ', width);
+      if (cut == std::string::npos || cut == 0) cut = width;
+    }
+    print_row(head, rest.substr(0, cut));
+    rest = cut >= rest.size() ? "" : rest.substr(cut + 1);
+    head.clear();
+  }
+}
+
+void print_plan(const Graph& graph, const Plan& plan) {
+  print_row("strategy", plan.strategy + ", found in " + format_seconds(plan.solve_seconds));
+  print_row("predicted peak", exact_bytes(plan.arena_bytes));
+  print_row("unplanned peak", exact_bytes(plan.unplanned_peak_bytes) + ": " +
+                                  percent(static_cast<double>(plan.arena_bytes) /
+                                          static_cast<double>(plan.unplanned_peak_bytes)) +
+                                  " of it");
+  for (int c = 0; c < kCategoryCount; ++c)
+    if (const int64_t bytes = plan.peak_by_category[static_cast<size_t>(c)]; bytes > 0)
+      print_row("  " + std::string(name_of(static_cast<Category>(c))), format_bytes(bytes));
+  print_row("predicted step", format_seconds(plan.predicted_seconds) + ", " +
+                                  percent(plan.predicted_seconds / plan.unplanned_seconds - 1) +
+                                  " slower than unplanned (" + plan.cost_model + " times)");
+  print_row("optimality gap", "at most " + percent(plan.gap) + " over any plan in this budget");
+  print_row("arena", "fragmentation " +
+                         percent(static_cast<double>(plan.arena_bytes) /
+                                     static_cast<double>(std::max<int64_t>(1, plan.live_bytes)) -
+                                 1) +
+                         " over the bytes live at the peak");
+  print_wrapped("recomputed", recomputed(graph, plan));
+}
+
+json summary(const PlanResult& result, const PlanRequest& request) {
+  json j = {{"fits", result.plan.has_value()},
+            {"budget_bytes", request.budget_bytes},
+            {"unplanned_peak_bytes", result.unplanned_peak_bytes},
+            {"missing_bytes", result.missing_bytes},
+            {"smallest_feasible_bytes", result.smallest_feasible_bytes}};
+  if (!result.plan) return j;
+  const Plan& p = *result.plan;
+  json categories;
+  for (int c = 0; c < kCategoryCount; ++c)
+    categories[std::string(name_of(static_cast<Category>(c)))] = p.peak_by_category[static_cast<size_t>(c)];
+  j.update({{"predicted_peak_bytes", p.arena_bytes},
+            {"categories", categories},
+            {"predicted_seconds", p.predicted_seconds},
+            {"unplanned_seconds", p.unplanned_seconds},
+            {"lower_bound_seconds", p.lower_bound_seconds},
+            {"gap", p.gap},
+            {"strategy", p.strategy},
+            {"solve_seconds", p.solve_seconds}});
+  return j;
+}
+
+int64_t budget_of(const std::string& text, int64_t unplanned_peak) {
+  if (text.empty()) return 0;
+  if (text.back() != '%') {
+    const int64_t bytes = parse_bytes(text, "--budget");
+    if (bytes == 0)
+      throw Error("bad usage", "--budget", "a budget of 0 bytes holds no model",
+                  "leave it out to plan without one");
+    return bytes;
+  }
+  char* end = nullptr;
+  const double fraction = std::strtod(text.c_str(), &end) / 100;
+  if (end != text.c_str() + text.size() - 1 || !(fraction > 0 && fraction <= 100))
+    throw Error("bad usage", "--budget", "'" + text + "' is not a share of the unplanned peak", "write 40%");
+  return static_cast<int64_t>(fraction * static_cast<double>(unplanned_peak));
+}
+
+ExitCode run(const Options& o) {
+  const BuiltModel built = build(o.model);
+  PlanRequest request = plan_request(built, o.model);
+  request.times = op_times(built.training, request.device.threads, o.profile);
+  request.strategy = o.strategy;
+  int64_t unplanned_peak = 0;
+  if (!o.budget.empty() && o.budget.back() == '%') unplanned_peak = unplanned(built, o.model).arena_bytes;
+  request.budget_bytes = budget_of(o.budget, unplanned_peak);
+  if (!o.as_json) print_model(built, o.model);
+  const PlanResult result = make_plan(built.training, request);
+  if (result.plan && !o.out.empty()) save_plan(*result.plan, built.training, o.out);
+  if (o.as_json) {
+    std::cout << summary(result, request).dump(2) << "\n";
+  } else if (result.plan) {
+    print_plan(built.training, *result.plan);
+    if (!o.out.empty()) print_row("written to", o.out);
+  } else {
+    print_row("budget", exact_bytes(request.budget_bytes) + ": does not fit");
+    print_row("missing", exact_bytes(result.missing_bytes));
+    print_row("smallest that fits", exact_bytes(result.smallest_feasible_bytes));
+    print_row("unplanned peak", exact_bytes(result.unplanned_peak_bytes));
+  }
+  return result.plan ? ExitCode::ok : ExitCode::no;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, ExitCode& status) {
+  auto* command = app.add_subcommand("plan", "Choose what to keep and what to recompute within a budget");
+  auto o = std::make_shared<Options>();
+  add_model_options(*command, o->model);
+  command->add_option("--budget", o->budget, "Bytes (300MiB), or a share of the unplanned peak (40%)");
+  command->add_option("--profile", o->profile, "Take op times from this trace")->check(CLI::ExistingFile);
+  command->add_option("--strategy", o->strategy, "keep-all, sqrt, chain-dp, or auto: the best of all")
+      ->capture_default_str();
+  command->add_option("--out", o->out, "Write the plan here (plan.json)");
+  command->add_flag("--json", o->as_json, "Print JSON");
+  command->callback([o, &status] { status = run(*o); });
+}
+
+}  // namespace tidemark::cli
