@@ -1,9 +1,7 @@
-#include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 
 #include "executor/io/checkpoint.h"
@@ -16,7 +14,7 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr const char* kWhat = "cannot save the checkpoint";
-constexpr const char* kPartial = ".partial-";
+const std::string kPartial = ".partial-";
 
 [[noreturn]] void fail(const fs::path& path, const std::string& why) {
   throw Error(kWhat, path.string(), why, "check the path, its permissions and the free space",
@@ -33,10 +31,13 @@ std::vector<OutgoingTensor> all_outgoing(const std::vector<TensorSlot>& slots) {
 class PartialFolder {
  public:
   explicit PartialFolder(const fs::path& directory) {
-    std::string name = (directory / (std::string(kPartial) + "XXXXXX")).string();
-    if (::mkdtemp(name.data()) == nullptr) fail(directory, std::strerror(errno));
-    path_ = name;
-    fs::permissions(path_, fs::perms(0755));
+    std::error_code error;
+    for (int i = 0; path_.empty() && !error; ++i) {
+      const fs::path candidate =
+          directory / (kPartial + std::to_string(::getpid()) + "-" + std::to_string(i));
+      if (fs::create_directory(candidate, error)) path_ = candidate;
+    }
+    if (error) fail(directory, error.message());
   }
   ~PartialFolder() {
     std::error_code ignored;
