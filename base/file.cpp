@@ -65,9 +65,10 @@ AtomicFile::AtomicFile(const std::string& path, const std::string& what) : path_
   if (special) {
     descriptor_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   } else {
-    temporary_ = path + ".XXXXXX";
-    descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
-    if (descriptor_ >= 0) ::fchmod(descriptor_, 0644);
+    for (int i = 0; descriptor_ < 0 && (i == 0 || errno == EEXIST); ++i) {
+      temporary_ = path + ".partial-" + std::to_string(::getpid()) + "-" + std::to_string(i);
+      descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
   }
   if (descriptor_ < 0) {
     temporary_.clear();

@@ -22,7 +22,7 @@ class Config {
 
   /// From 1 to `most`. Without fallback the field is required.
   int64_t positive(const std::string& field, std::optional<int64_t> fallback = {},
-                   int64_t most = int64_t{1} << 24) const;
+                   int64_t most = int64_t{1} << 20) const;
   /// Finite, and within [least, most].
   double number(const std::string& field, std::optional<double> fallback, double least, double most) const;
   bool flag(const std::string& field, bool fallback) const;

@@ -18,7 +18,7 @@ class Llama final : public Model {
       : Model("llama", config.value()),
         hidden_(config.positive("hidden_size")),
         intermediate_(config.positive("intermediate_size")),
-        layers_(config.positive("num_hidden_layers", {}, 1 << 16)),
+        layers_(config.positive("num_hidden_layers", {}, 1 << 12)),
         heads_(config.positive("num_attention_heads", {}, 1 << 16)),
         kv_heads_(config.positive("num_key_value_heads", heads_, 1 << 16)),
         epsilon_(config.number("rms_norm_eps", 1e-6, 0, 1)),
@@ -26,7 +26,7 @@ class Llama final : public Model {
         attention_bias_(config.flag("attention_bias", false)),
         mlp_bias_(config.flag("mlp_bias", false)),
         tied_(config.flag("tie_word_embeddings", false)) {
-    vocabulary_ = config.positive("vocab_size");
+    vocabulary_ = config.positive("vocab_size", {}, 1 << 24);
     config.choice("hidden_act", {"silu"}, "silu");
     if (!config.has("head_dim") && hidden_ % heads_ != 0)
       throw config.error(

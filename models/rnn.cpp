@@ -22,7 +22,7 @@ class RecurrentModel final : public Model {
         bias_(config.flag("bias", true)),
         bidirectional_(config.flag("bidirectional", false)),
         tied_(config.flag("tie_word_embeddings", false)) {
-    vocabulary_ = config.positive("vocab_size");
+    vocabulary_ = config.positive("vocab_size", {}, 1 << 24);
     embedding_ = config.positive(config.has("embedding_dim") ? "embedding_dim" : "input_size");
     if (config.positive("input_size", embedding_) != embedding_)
       throw config.error("input_size",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <initializer_list>
 
 #include "base/error.h"
 
@@ -21,7 +22,7 @@ uint64_t mixed(std::initializer_list<uint64_t> numbers) {
   }
   return state;
 }
-enum Stream : uint64_t { kOrder = 1, kOffset, kDocument, kCut, kDropout };
+enum Stream : uint64_t { kOrder = 1, kOffset, kDocument, kCut };
 
 /// Place i of a random permutation of 0..n-1: a Feistel network over the next power of four, walked until
 /// it lands below n (Black & Rogaway 2002).
@@ -161,12 +162,6 @@ void BatchMaker::fill(int64_t step, int64_t micro_batch, const BatchView& view) 
   pack(
       pieces_, view, [&source](int64_t i) { return source[i]; },
       [&source](int64_t i) { return source[i + 1]; });
-  const auto seed = place(view, "seed");
-  if (seed.empty()) return;
-  const uint64_t bits =
-      mixed({options_.seed, kDropout, static_cast<uint64_t>(step), static_cast<uint64_t>(micro_batch)});
-  seed[0] = static_cast<int32_t>(static_cast<uint32_t>(bits));
-  seed[1] = static_cast<int32_t>(static_cast<uint32_t>(bits >> 32));
 }
 
 }  // namespace tidemark

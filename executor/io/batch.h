@@ -16,7 +16,7 @@ namespace tidemark {
 
 /// The graph's inputs by name, as places to write to. Which there are decides the layout: with
 /// `cu_seqlens` (and `position_ids`) sequences stand one after another, with `batch_sizes` they are packed
-/// by time. `seed` gets a dropout seed.
+/// by time. Others are left alone.
 using BatchView = std::map<std::string, std::span<int32_t>>;
 
 /// A piece of consecutive tokens that makes one sequence.

@@ -77,6 +77,51 @@ TEST(ConfigErrors, NameTheFieldAndTheRemedy) {
         << c.changes;
 }
 
+// Whatever a field holds, there is a model or an Error that names a field.
+TEST(ConfigErrors, AnythingElseIsAModel) {
+  const std::vector<json> values = {nullptr,
+                                    true,
+                                    -1,
+                                    0,
+                                    1,
+                                    2,
+                                    3,
+                                    64,
+                                    1e300,
+                                    -0.5,
+                                    "",
+                                    "default",
+                                    "lstm",
+                                    json::array(),
+                                    json::array({1, 2}),
+                                    json::object(),
+                                    uint64_t{1} << 63,
+                                    json{{"type", "yarn"}, {"factor", 2}},
+                                    json{{"rope_type", "dynamic"}}};
+  int models = 0, errors = 0;
+  for (const char* preset : {"llama-tiny", "lstm-tiny", "rnn-tiny"}) {
+    const json original = model_from_preset(preset)->config();
+    std::vector<std::string> fields = {"head_dim", "rope_scaling", "rope_parameters", "embedding_dim",
+                                       "attention_bias"};
+    for (const auto& [field, value] : original.items()) fields.push_back(field);
+    for (const std::string& field : fields) {
+      for (const json& value : values) {
+        json config = original;
+        config[field] = value;
+        try {
+          load_model(config, "c.json")->build({.tokens = 3, .sequences = 2, .max_length = 2});
+          ++models;
+        } catch (const Error& error) {
+          EXPECT_THAT(error.what(), HasSubstr("c.json, "));
+          ++errors;
+        }
+      }
+    }
+  }
+  EXPECT_GT(models, 100);
+  EXPECT_GT(errors, 100);
+}
+
 TEST(ConfigErrors, OfFilesAndPresets) {
   EXPECT_THAT(message_of<Error>([] { load_model(json::array(), "c.json"); }), HasSubstr("not a JSON object"));
   EXPECT_THAT(message_of<Error>([] { model_from_preset("llama3-8m"); }), HasSubstr("llama2-7b"));
