@@ -6,6 +6,15 @@
 #include "planner/arena/search.h"
 
 namespace tidemark {
+namespace {
+
+/// About forty placements of all buffers: enough for several starts and some moves from each.
+int64_t usual_effort(size_t buffers) {
+  const auto n = static_cast<int64_t>(buffers);
+  return std::clamp<int64_t>(40 * n * n, 100'000'000, 600'000'000);
+}
+
+}  // namespace
 
 int64_t arena_lower_bound(const std::vector<ArenaBuffer>& buffers) {
   const std::vector<int64_t> live = arena::pressure(buffers);
@@ -31,12 +40,12 @@ ArenaSolution solve_arena(const std::vector<ArenaBuffer>& buffers, const ArenaOp
     }
   }
   solution.lower_bound = base + arena_lower_bound(movable);
-  arena::Search search(std::move(movable));
-  if (!ids.empty()) {
-    search.run_heuristics();
-    search.run_two_ended(options.effort / 4);
-    search.run_local_search(options.effort - options.effort / 4);
+  if (ids.empty()) {
+    solution.end = base;
+    return solution;
   }
+  arena::Search search(std::move(movable), options.target - base);
+  search.run(options.effort == ArenaOptions::kUsual ? usual_effort(ids.size()) : options.effort);
   for (size_t k = 0; k < ids.size(); ++k) solution.offsets[ids[k]] = base + search.offsets()[k];
   solution.end = base + search.end();
   solution.method = search.method();

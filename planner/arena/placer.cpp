@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
 namespace tidemark::arena {
 
@@ -39,49 +38,37 @@ int64_t Placer::find_gap(const ArenaBuffer& buffer, Fit fit) {
   return best >= 0 ? best : top;
 }
 
-int64_t Placer::find_highest_gap(const ArenaBuffer& buffer, int64_t capacity) {
-  int64_t top = 0, highest = -1;
-  for (const Placed& p : placed_) {
-    if (p.last < buffer.first || buffer.last < p.first) continue;
-    if (p.offset - top >= buffer.bytes) highest = p.offset - buffer.bytes;
-    top = std::max(top, p.end);
-  }
-  comparisons_ += static_cast<int64_t>(placed_.size()) + 1;
-  return capacity - top >= buffer.bytes ? capacity - buffer.bytes : highest;
-}
-
-int64_t Placer::place(const std::vector<int32_t>& order, Fit fit, int64_t give_up) {
-  clear();
-  int64_t end = 0;
-  for (int32_t id : order) {
-    const ArenaBuffer& b = buffers_[static_cast<size_t>(id)];
+int64_t Placer::place_rest(const std::vector<int32_t>& order, size_t from, Fit fit, int64_t end,
+                           int64_t give_up) {
+  for (size_t i = from; i < order.size() && end < give_up; ++i) {
+    const ArenaBuffer& b = buffers_[static_cast<size_t>(order[i])];
     const int64_t offset = find_gap(b, fit);
     end = std::max(end, offset + b.bytes);
-    add(id, offset);
-    if (end >= give_up) return end;
+    add(order[i], offset);
   }
   return end;
 }
 
-bool Placer::place_within(const std::vector<int32_t>& order, const std::vector<Fit>& fits, int64_t capacity) {
+int64_t Placer::place(const std::vector<int32_t>& order, Fit fit, int64_t give_up) {
   clear();
-  for (int32_t id : order) {
-    const ArenaBuffer& b = buffers_[static_cast<size_t>(id)];
-    const Fit fit = fits[static_cast<size_t>(id)];
-    const int64_t offset = fit == Fit::highest ? find_highest_gap(b, capacity) : find_gap(b, fit);
-    if (offset < 0 || offset + b.bytes > capacity) return false;
-    add(id, offset);
-  }
-  return true;
+  return place_rest(order, 0, fit, 0, give_up);
 }
 
-int64_t Placer::settle() {
-  std::vector<int32_t> order(buffers_.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-    return offsets_[static_cast<size_t>(a)] < offsets_[static_cast<size_t>(b)];
-  });
-  return place(order, Fit::lowest, std::numeric_limits<int64_t>::max());
+int64_t Placer::replace(const std::vector<int32_t>& order, size_t kept, const std::vector<int64_t>& offsets,
+                        Fit fit, int64_t give_up) {
+  clear();
+  int64_t end = 0;
+  for (size_t i = 0; i < kept; ++i) {
+    const auto id = static_cast<size_t>(order[i]);
+    const ArenaBuffer& b = buffers_[id];
+    offsets_[id] = offsets[id];
+    placed_.push_back({offsets[id], offsets[id] + b.bytes, b.first, b.last});
+    end = std::max(end, offsets[id] + b.bytes);
+  }
+  std::stable_sort(placed_.begin(), placed_.end(),
+                   [](const Placed& x, const Placed& y) { return x.offset < y.offset; });
+  comparisons_ += static_cast<int64_t>(kept);
+  return place_rest(order, kept, fit, end, give_up);
 }
 
 }  // namespace tidemark::arena

@@ -9,9 +9,8 @@
 namespace tidemark::arena {
 
 enum class Fit : uint8_t {
-  lowest,   ///< the lowest gap that is large enough
-  best,     ///< the smallest gap that is large enough
-  highest,  ///< at the upper end of the highest gap below the capacity
+  lowest,  ///< the lowest gap that is large enough
+  best,    ///< the smallest gap that is large enough
 };
 
 class Placer {
@@ -19,14 +18,12 @@ class Placer {
   explicit Placer(const std::vector<ArenaBuffer>& buffers) : buffers_(buffers) {}
 
   /// Places the buffers in this order, from offset 0. Stops early, returning a value >= `give_up`, once the
-  /// end reaches it. Returns the end. Not for Fit::highest.
+  /// end reaches it. Returns the end.
   int64_t place(const std::vector<int32_t>& order, Fit fit, int64_t give_up);
 
-  /// Places each buffer by its own fit, below `capacity`. Returns false as soon as one does not fit.
-  bool place_within(const std::vector<int32_t>& order, const std::vector<Fit>& fits, int64_t capacity);
-
-  /// Lets every buffer fall onto what is below it; none ends higher than before. Returns the end.
-  int64_t settle();
+  /// place() of an order of which the first `kept` buffers stay where `offsets` has them.
+  int64_t replace(const std::vector<int32_t>& order, size_t kept, const std::vector<int64_t>& offsets,
+                  Fit fit, int64_t give_up);
 
   /// By buffer; of the last complete call.
   const std::vector<int64_t>& offsets() const { return offsets_; }
@@ -40,8 +37,8 @@ class Placer {
 
   void clear();
   void add(int32_t id, int64_t offset);
+  int64_t place_rest(const std::vector<int32_t>& order, size_t from, Fit fit, int64_t end, int64_t give_up);
   int64_t find_gap(const ArenaBuffer& buffer, Fit fit);
-  int64_t find_highest_gap(const ArenaBuffer& buffer, int64_t capacity);
 
   const std::vector<ArenaBuffer>& buffers_;
   std::vector<Placed> placed_;  // by offset

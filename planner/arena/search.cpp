@@ -1,9 +1,8 @@
 #include "planner/arena/search.h"
 
 #include <algorithm>
-#include <functional>
+#include <limits>
 #include <numeric>
-#include <random>
 
 namespace tidemark::arena {
 
@@ -20,10 +19,16 @@ std::vector<int64_t> pressure(const std::vector<ArenaBuffer>& buffers) {
   return live;
 }
 
-Search::Search(std::vector<ArenaBuffer> buffers)
-    : buffers_(std::move(buffers)), placer_(buffers_), lower_bound_(arena_lower_bound(buffers_)) {
-  const std::vector<int64_t> live = pressure(buffers_);
-  peak_ = static_cast<int32_t>(std::max_element(live.begin(), live.end()) - live.begin());
+Search::Search(std::vector<ArenaBuffer> buffers, int64_t target)
+    : buffers_(std::move(buffers)),
+      placer_(buffers_),
+      target_(std::max(target, arena_lower_bound(buffers_))) {}
+
+std::string Search::method() const {
+  if (climbs_.empty()) return "nothing to place";
+  const Climb& best = climbs_.front();
+  return std::string(best.start) + (best.fit == Fit::best ? ", best fit" : "") +
+         (best.improved ? ", local search" : "");
 }
 
 template <typename Key>
@@ -41,104 +46,90 @@ Search::Order Search::sorted(Key key) const {
   return order;
 }
 
-void Search::keep(const Order& order, Fit fit, int64_t end, const std::string& method) {
-  if (end < end_) method_ = method;
-  end_ = end;
-  order_ = order;
-  fit_ = fit;
-  offsets_ = placer_.offsets();
-}
-
-bool Search::try_order(const Order& order, Fit fit, int64_t give_up, const std::string& method) {
-  const int64_t end = placer_.place(order, fit, give_up);
-  if (end >= give_up) return false;
-  keep(order, fit, end, method);
-  return true;
-}
-
-void Search::run_heuristics() {
-  struct Heuristic {
-    const char* name;
-    std::function<double(int32_t)> key;  // larger is placed earlier
-  };
-  const auto at_peak = [&](int32_t i) { return at(i).first <= peak_ && peak_ <= at(i).last ? 1e30 : 0; };
-  const std::vector<Heuristic> heuristics = {
-      {"longest life", [&](int32_t i) { return life(i); }},
-      {"largest", [&](int32_t i) { return static_cast<double>(at(i).bytes); }},
-      {"largest area", [&](int32_t i) { return area(i); }},
-      {"peak first", [&](int32_t i) { return area(i) + at_peak(i); }},
-      {"peak first by life", [&](int32_t i) { return life(i) + at_peak(i); }},
-      {"earliest", [&](int32_t i) { return -static_cast<double>(at(i).first); }},
-      {"latest", [&](int32_t i) { return static_cast<double>(at(i).last); }},
-  };
-  for (const Heuristic& h : heuristics) {
-    const Order order = sorted(h.key);
-    for (Fit fit : {Fit::lowest, Fit::best}) {
-      if (done()) return;
-      try_order(order, fit, end_, std::string(h.name) + (fit == Fit::best ? ", best fit" : ""));
-    }
+bool Search::start(const char* name, Order order) {
+  for (Fit fit : {Fit::lowest, Fit::best}) {
+    Climb climb;
+    climb.start = name;
+    climb.fit = fit;
+    climb.order = order;
+    climb.end = placer_.place(order, fit, std::numeric_limits<int64_t>::max());
+    climb.offsets = placer_.offsets();
+    climbs_.push_back(std::move(climb));
+    if (climbs_.back().end <= target_) return true;
   }
+  return false;
 }
 
-bool Search::try_two_ended(const Order& order, const std::vector<Fit>& fits, int64_t capacity) {
-  if (!placer_.place_within(order, fits, capacity)) return false;
-  const int64_t end = placer_.settle();
-  if (end >= end_) return false;
-  Order upwards = order;
-  const std::vector<int64_t>& offsets = placer_.offsets();
-  std::stable_sort(upwards.begin(), upwards.end(), [&](int32_t a, int32_t b) {
-    return offsets[static_cast<size_t>(a)] < offsets[static_cast<size_t>(b)];
-  });
-  keep(upwards, Fit::lowest, end, "two-ended");
-  return true;
+bool Search::start_all() {
+  const std::vector<int64_t> live = pressure(buffers_);
+  const auto peak = static_cast<int32_t>(std::max_element(live.begin(), live.end()) - live.begin());
+  const auto at_peak = [&](int32_t i) { return at(i).first <= peak && peak <= at(i).last ? 1e30 : 0; };
+  return start("longest life", sorted([&](int32_t i) { return life(i); })) ||
+         start("largest", sorted([&](int32_t i) { return static_cast<double>(at(i).bytes); })) ||
+         start("largest area", sorted([&](int32_t i) { return area(i); })) ||
+         start("peak first", sorted([&](int32_t i) { return area(i) + at_peak(i); })) ||
+         start("earliest", sorted([&](int32_t i) { return -static_cast<double>(at(i).first); })) ||
+         start("latest", sorted([&](int32_t i) { return static_cast<double>(at(i).last); }));
 }
 
-void Search::run_two_ended(int64_t effort) {
+/// A few of the buffers that share a step with one of the highest move towards the front.
+Search::Order Search::moved(const Climb& climb, size_t& unchanged) {
+  const auto below = [&](size_t n) { return static_cast<size_t>(random_() % n); };
+  Order order = climb.order;
+  std::vector<size_t> tops, rivals;
+  for (size_t i = 0; i < order.size(); ++i)
+    if (climb.offsets[static_cast<size_t>(order[i])] + at(order[i]).bytes == climb.end) tops.push_back(i);
+  const ArenaBuffer& top = at(order[tops[below(tops.size())]]);
+  for (size_t i = 0; i < order.size(); ++i)
+    if (at(order[i]).first <= top.last && top.first <= at(order[i]).last) rivals.push_back(i);
+  unchanged = order.size();
+  for (size_t moves = 1 + below(3); moves-- > 0;) {
+    // What stands late in the order decides the least and is the cheapest to place again.
+    const size_t k = rivals.size() - 1 - std::min(below(rivals.size()), below(rivals.size()));
+    const size_t span = std::min(k, size_t{1} << below(7));
+    const size_t from = rivals[k], to = rivals[k - below(span + 1)];
+    std::rotate(order.begin() + static_cast<std::ptrdiff_t>(to),
+                order.begin() + static_cast<std::ptrdiff_t>(from),
+                order.begin() + static_cast<std::ptrdiff_t>(from) + 1);
+    unchanged = std::min(unchanged, to);
+  }
+  return order;
+}
+
+/// Moves that end no higher are kept, so that the search can cross plateaus.
+bool Search::improve(Climb& climb, int64_t effort) {
   const int64_t limit = placer_.comparisons() + effort;
-  const std::vector<Order> orders = {sorted([&](int32_t i) { return life(i); }),
-                                     sorted([&](int32_t i) { return area(i); }),
-                                     sorted([&](int32_t i) { return static_cast<double>(at(i).bytes); })};
-  // Which buffers come from above: those that begin after the peak, or that live more after it than before.
-  const std::vector<std::function<bool(const ArenaBuffer&)>> sides = {
-      [&](const ArenaBuffer& b) { return b.first >= peak_; },
-      [&](const ArenaBuffer& b) { return b.last - peak_ > peak_ - b.first; },
-  };
-  for (const auto& from_above : sides) {
-    std::vector<Fit> fits;
-    for (const ArenaBuffer& b : buffers_) fits.push_back(from_above(b) ? Fit::highest : Fit::lowest);
-    for (const Order& order : orders) {
-      int64_t low = lower_bound_;
-      for (int tries = 0; tries < 5 && !done() && placer_.comparisons() < limit && low < end_; ++tries) {
-        const int64_t capacity = tries == 0 ? low : low + (end_ - low) / 2;
-        if (!try_two_ended(order, fits, capacity)) low = capacity + 1;
-      }
-    }
+  while (climb.end > target_ && placer_.comparisons() < limit) {
+    size_t unchanged = 0;
+    Order order = moved(climb, unchanged);
+    const int64_t end = placer_.replace(order, unchanged, climb.offsets, climb.fit, climb.end + 1);
+    if (end > climb.end) continue;
+    climb.improved = climb.improved || end < climb.end;
+    climb.end = end;
+    climb.order = std::move(order);
+    climb.offsets = placer_.offsets();
   }
+  return climb.end <= target_;
 }
 
-void Search::run_local_search(int64_t effort) {
-  // What is moved takes the place of those that pushed it up. Moves that end no higher are kept, so the
-  // search can cross plateaus.
-  std::mt19937_64 random(20190521);
-  const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
-  const int64_t limit = placer_.comparisons() + effort;
-  while (!done() && placer_.comparisons() < limit) {
-    Order order = order_;
-    std::vector<size_t> tops;
-    for (size_t i = 0; i < order.size(); ++i) {
-      const auto id = static_cast<size_t>(order[i]);
-      if (offsets_[id] + buffers_[id].bytes == end_) tops.push_back(i);
+void Search::rank() {
+  std::stable_sort(climbs_.begin(), climbs_.end(),
+                   [](const Climb& a, const Climb& b) { return a.end < b.end; });
+}
+
+void Search::run(int64_t effort) {
+  bool done = start_all();
+  const int64_t share = effort / 4;  // of each of four rounds
+  while (!done) {
+    for (Climb& climb : climbs_) {
+      done = improve(climb, share / static_cast<int64_t>(climbs_.size()));
+      if (done) break;
     }
-    const size_t moves = 1 + below(3);
-    for (size_t k = 0; k < moves; ++k) {
-      const size_t from = k == 0 ? tops[below(tops.size())] : below(order.size());
-      const size_t to = below(from + 1);
-      std::rotate(order.begin() + static_cast<std::ptrdiff_t>(to),
-                  order.begin() + static_cast<std::ptrdiff_t>(from),
-                  order.begin() + static_cast<std::ptrdiff_t>(from) + 1);
-    }
-    try_order(order, fit_, end_ + 1, "local search");
+    if (climbs_.size() == 1) break;
+    rank();
+    climbs_.resize((climbs_.size() + 2) / 3);
   }
+  rank();
 }
 
 }  // namespace tidemark::arena

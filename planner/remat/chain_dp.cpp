@@ -80,12 +80,13 @@ Candidate ChainDp::smallest(const RematProblem& problem) const {
     const std::vector<int> points = breakpoints(table);
     if (points.empty()) break;
     for (size_t k = 0; k < std::min<size_t>(points.size(), kSmallestTried); ++k) {
-      Candidate found = problem.evaluate(order(problem, table, points[k]));
-      if (found.arena_bytes < best.arena_bytes) best = std::move(found);
+      std::optional<Candidate> found =
+          problem.fit(order(problem, table, points[k]), best.arena_bytes - kArenaAlignment);
+      if (found) best = std::move(*found);
     }
     bytes = std::max<int64_t>(1, bytes / table.slots() * (points.front() + points.front() / 2));
   }
-  return best;
+  return problem.evaluate(best.order);
 }
 
 }  // namespace

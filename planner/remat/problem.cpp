@@ -41,7 +41,8 @@ std::optional<Candidate> RematProblem::fit(const std::vector<OpId>& order, int64
   c.schedule = make_schedule(graph_, c.order, traits_);
   const std::vector<ArenaBuffer> buffers = arena_buffers(c.schedule);
   if (arena_lower_bound(buffers) > budget) return std::nullopt;
-  ArenaSolution placed = solve_arena(buffers, {.effort = 40'000'000});
+  const int64_t target = budget == kNoBudget ? 0 : budget / device_.page_bytes * device_.page_bytes;
+  ArenaSolution placed = solve_arena(buffers, {.target = target});
   c.offsets = std::move(placed.offsets);
   c.arena_bytes = (placed.end + device_.page_bytes - 1) / device_.page_bytes * device_.page_bytes;
   if (c.arena_bytes > budget) return std::nullopt;
