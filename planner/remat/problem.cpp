@@ -35,6 +35,10 @@ Candidate RematProblem::evaluate(const std::vector<OpId>& order) const {
   return *fit(order, kNoBudget);
 }
 
+int64_t RematProblem::least_bytes(const std::vector<OpId>& order) const {
+  return arena_lower_bound(arena_buffers(make_schedule(graph_, without_dead_steps(graph_, order), traits_)));
+}
+
 std::optional<Candidate> RematProblem::fit(const std::vector<OpId>& order, int64_t budget) const {
   Candidate c;
   c.order = without_dead_steps(graph_, order);

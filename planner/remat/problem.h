@@ -39,7 +39,9 @@ class RematProblem {
   /// Schedules the order without its dead steps, and places it as low as it can. Throws Error where the
   /// order is not valid.
   Candidate evaluate(const std::vector<OpId>& order) const;
-  /// The same, but any placement within `budget` bytes will do. Nothing where none is found.
+  /// No placement of the order is lower. Cheap.
+  int64_t least_bytes(const std::vector<OpId>& order) const;
+  /// As evaluate(), but any placement within `budget` bytes will do. Nothing where none is found.
   std::optional<Candidate> fit(const std::vector<OpId>& order, int64_t budget) const;
 
  private:
