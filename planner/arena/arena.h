@@ -18,8 +18,11 @@ struct ArenaBuffer {
 };
 
 struct ArenaOptions {
-  /// Comparisons of two buffers that local search may spend; 0: heuristics only.
-  int64_t effort = 300'000'000;
+  /// Comparisons of two buffers that local search may spend: 0.1 s, more for many buffers.
+  static constexpr int64_t kUsual = -1;
+  int64_t effort = kUsual;
+  /// An end that is low enough: the search stops there. 0: as low as it gets.
+  int64_t target = 0;
 };
 
 struct ArenaSolution {

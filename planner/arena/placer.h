@@ -1,4 +1,4 @@
-// Places buffers one by one, each as low as those already placed allow.
+// Places buffers one by one into the gaps that those already placed leave.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,11 @@ class Placer {
   /// end reaches it. Returns the end.
   int64_t place(const std::vector<int32_t>& order, Fit fit, int64_t give_up);
 
-  /// By buffer; of the last complete place().
+  /// place() of an order of which the first `kept` buffers stay where `offsets` has them.
+  int64_t replace(const std::vector<int32_t>& order, size_t kept, const std::vector<int64_t>& offsets,
+                  Fit fit, int64_t give_up);
+
+  /// By buffer; of the last complete call.
   const std::vector<int64_t>& offsets() const { return offsets_; }
   int64_t comparisons() const { return comparisons_; }
 
@@ -31,6 +35,9 @@ class Placer {
     int32_t first, last;
   };
 
+  void clear();
+  void add(int32_t id, int64_t offset);
+  int64_t place_rest(const std::vector<int32_t>& order, size_t from, Fit fit, int64_t end, int64_t give_up);
   int64_t find_gap(const ArenaBuffer& buffer, Fit fit);
 
   const std::vector<ArenaBuffer>& buffers_;

@@ -10,6 +10,7 @@ namespace {
 constexpr int kMostSlots = 800;
 constexpr int64_t kMostCells = 6'000'000;  // 96 MB of tables
 constexpr int kSmallestTried = 16;
+constexpr int kSmallestPlaced = 8;
 constexpr int kFasterTried = 4;
 
 /// The memories at which the table's chain gets faster, ascending.
@@ -72,18 +73,32 @@ std::optional<Candidate> ChainDp::fastest(const RematProblem& problem, int64_t b
 }
 
 Candidate ChainDp::smallest(const RematProblem& problem) const {
-  const int64_t most = problem.keep_all().arena_bytes - problem.persistent_bytes();
-  Candidate best = problem.keep_all();
-  int64_t bytes = most;
+  struct Try {
+    int64_t least_bytes;
+    std::vector<OpId> order;
+  };
+  std::vector<Try> tries;
+  int64_t bytes = problem.keep_all().arena_bytes - problem.persistent_bytes();
+  // The second table divides about what is needed, so that its units are finer.
   for (int round = 0; round < 2; ++round) {
     const RotorTable table = make_table(problem, bytes);
     const std::vector<int> points = breakpoints(table);
     if (points.empty()) break;
     for (size_t k = 0; k < std::min<size_t>(points.size(), kSmallestTried); ++k) {
-      Candidate found = problem.evaluate(order(problem, table, points[k]));
-      if (found.arena_bytes < best.arena_bytes) best = std::move(found);
+      std::vector<OpId> o = order(problem, table, points[k]);
+      const int64_t least = problem.least_bytes(o);
+      tries.push_back({least, std::move(o)});
     }
     bytes = std::max<int64_t>(1, bytes / table.slots() * (points.front() + points.front() / 2));
+  }
+  std::stable_sort(tries.begin(), tries.end(),
+                   [](const Try& a, const Try& b) { return a.least_bytes < b.least_bytes; });
+  tries.resize(std::min<size_t>(tries.size(), kSmallestPlaced));
+  Candidate best = problem.keep_all();
+  for (const Try& t : tries) {
+    if (t.least_bytes + kArenaAlignment >= best.arena_bytes) break;
+    Candidate found = problem.evaluate(t.order);
+    if (found.arena_bytes < best.arena_bytes) best = std::move(found);
   }
   return best;
 }

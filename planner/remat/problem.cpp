@@ -35,13 +35,18 @@ Candidate RematProblem::evaluate(const std::vector<OpId>& order) const {
   return *fit(order, kNoBudget);
 }
 
+int64_t RematProblem::least_bytes(const std::vector<OpId>& order) const {
+  return arena_lower_bound(arena_buffers(make_schedule(graph_, without_dead_steps(graph_, order), traits_)));
+}
+
 std::optional<Candidate> RematProblem::fit(const std::vector<OpId>& order, int64_t budget) const {
   Candidate c;
   c.order = without_dead_steps(graph_, order);
   c.schedule = make_schedule(graph_, c.order, traits_);
   const std::vector<ArenaBuffer> buffers = arena_buffers(c.schedule);
   if (arena_lower_bound(buffers) > budget) return std::nullopt;
-  ArenaSolution placed = solve_arena(buffers, {.effort = 40'000'000});
+  const int64_t target = budget == kNoBudget ? 0 : budget / device_.page_bytes * device_.page_bytes;
+  ArenaSolution placed = solve_arena(buffers, {.target = target});
   c.offsets = std::move(placed.offsets);
   c.arena_bytes = (placed.end + device_.page_bytes - 1) / device_.page_bytes * device_.page_bytes;
   if (c.arena_bytes > budget) return std::nullopt;

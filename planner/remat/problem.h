@@ -36,10 +36,12 @@ class RematProblem {
   int64_t persistent_bytes() const { return persistent_bytes_; }
   const Candidate& keep_all() const { return keep_all_; }  ///< the graph's own order
 
-  /// Schedules the order without its dead steps, and places it. The same order always gives the same
-  /// answer. Throws Error where the order is not valid.
+  /// Schedules the order without its dead steps, and places it as low as it can. Throws Error where the
+  /// order is not valid.
   Candidate evaluate(const std::vector<OpId>& order) const;
-  /// Nothing where it needs more than `budget` bytes; cheaper than evaluate() then.
+  /// No placement of the order is lower. Cheap.
+  int64_t least_bytes(const std::vector<OpId>& order) const;
+  /// As evaluate(), but any placement within `budget` bytes will do. Nothing where none is found.
   std::optional<Candidate> fit(const std::vector<OpId>& order, int64_t budget) const;
 
  private:
