@@ -1,13 +1,13 @@
 #include "cli/planning.h"
 
 #include "planner/cost/device.h"
-#include "profiler/reader.h"
+#include "profiler/trace.h"
 
 namespace tidemark::cli {
 
 OpTimes op_times(const Graph& graph, int threads, const std::string& profile_path) {
   if (profile_path.empty()) return analytic_times(graph, cpu_speed(threads));
-  return profiled_times(graph, cpu_speed(threads), median_op_seconds(profile_path));
+  return profiled_times(graph, cpu_speed(threads), median_op_seconds(Trace(profile_path)));
 }
 
 PlanRequest plan_request(const BuiltModel& built, const ModelOptions& options) {

@@ -1,0 +1,91 @@
+#include "profiler/attribution.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+
+namespace tidemark {
+namespace {
+
+std::string cut(const std::string& module, int depth) {
+  size_t at = 0;
+  for (int i = 0; i < depth && at != std::string::npos; ++i) at = module.find('.', i == 0 ? 0 : at + 1);
+  return module.empty() ? "(none)" : module.substr(0, at);
+}
+
+bool lives_at(const TraceBuffer& b, int32_t step) {
+  return b.first_step <= step && step <= b.last_step;
+}
+
+std::vector<OpKindTime> op_kind_times(const Trace& trace) {
+  const auto medians = median_op_seconds(trace);
+  std::map<std::string, OpKindTime> kinds;
+  for (const ProgramStep& s : trace.program()) {
+    OpKindTime& k = kinds[s.kind];
+    k.kind = s.kind;
+    ++k.calls;
+    const auto it = medians.find(s.op);
+    if (it == medians.end()) continue;
+    k.seconds += it->second;
+    if (s.recompute) k.recompute_seconds += it->second;
+  }
+  std::vector<OpKindTime> rows;
+  for (auto& [name, row] : kinds) rows.push_back(row);
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+  return rows;
+}
+
+/// Bytes of [0, end) that some buffer owns.
+int64_t covered_bytes(const Trace& trace) {
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  for (const TraceBuffer& b : trace.buffers()) ranges.emplace_back(b.offset, b.offset + b.bytes);
+  std::sort(ranges.begin(), ranges.end());
+  int64_t covered = 0, end = 0;
+  for (const auto& [from, to] : ranges) {
+    if (to <= end) continue;
+    covered += to - std::max(from, end);
+    end = to;
+  }
+  return covered;
+}
+
+}  // namespace
+
+Attribution attribute(const Trace& trace, int module_depth, size_t values) {
+  if (trace.steps().empty())
+    throw Error("cannot report", trace.path(), "it has no complete training step",
+                "record at least one with 'tidemark profile --steps'");
+  Attribution a;
+  a.training_step = trace.steps().back().number;
+  a.arena_resident_bytes = trace.steps().back().arena_resident_bytes;
+  const std::vector<MemorySample> timeline = trace.timeline(a.training_step);
+  const auto peak = std::max_element(timeline.begin(), timeline.end(),
+                                     [](const auto& x, const auto& y) { return x.total() < y.total(); });
+  a.peak_step = peak->step;
+  a.peak_bytes = peak->total();
+  a.categories = peak->bytes;
+  a.peak_ms = static_cast<double>(peak->time_ns - timeline.front().time_ns) * 1e-6;
+
+  std::map<std::string, int64_t> modules;
+  for (const TraceBuffer& b : trace.buffers()) {
+    a.arena_bytes = std::max(a.arena_bytes, b.offset + b.bytes);
+    if (!lives_at(b, a.peak_step)) continue;
+    modules[cut(b.module, module_depth)] += b.bytes;
+    a.largest.push_back(b);
+  }
+  for (const auto& [name, bytes] : modules) a.modules.push_back({name, bytes});
+  std::stable_sort(a.modules.begin(), a.modules.end(),
+                   [](const auto& x, const auto& y) { return x.bytes > y.bytes; });
+  std::stable_sort(a.largest.begin(), a.largest.end(),
+                   [](const auto& x, const auto& y) { return x.bytes > y.bytes; });
+  if (a.largest.size() > values) a.largest.resize(values);
+  a.op_kinds = op_kind_times(trace);
+  if (a.arena_resident_bytes > 0)
+    a.coverage = std::min(
+        1.0, static_cast<double>(covered_bytes(trace)) / static_cast<double>(a.arena_resident_bytes));
+  return a;
+}
+
+}  // namespace tidemark

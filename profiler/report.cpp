@@ -1,0 +1,122 @@
+#include "profiler/report.h"
+
+#include <cstdio>
+#include <ostream>
+
+#include "base/units.h"
+
+namespace tidemark {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kModuleRows = 12;
+constexpr size_t kOpRows = 10;
+
+template <typename... Args>
+void line(std::ostream& out, const char* format, Args... args) {
+  char text[256];
+  std::snprintf(text, sizeof text, format, args...);
+  out << text << "\n";
+}
+
+double share(int64_t part, int64_t whole) {
+  return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0;
+}
+
+/// The end of a dotted name says more than its beginning.
+std::string shortened(const std::string& name, size_t width) {
+  return name.size() <= width ? name : "..." + name.substr(name.size() - width + 3);
+}
+
+void print_modules(std::ostream& out, const Attribution& a) {
+  line(out, "\n%-44s %12s %8s", "at the peak, by module", "bytes", "share");
+  int64_t rest = 0;
+  for (size_t i = 0; i < a.modules.size(); ++i) {
+    if (i >= kModuleRows) {
+      rest += a.modules[i].bytes;
+      continue;
+    }
+    line(out, "  %-42s %12s %6.1f %%", shortened(a.modules[i].name, 42).c_str(),
+         format_bytes(a.modules[i].bytes).c_str(), share(a.modules[i].bytes, a.peak_bytes));
+  }
+  if (rest > 0)
+    line(out, "  %-42s %12s %6.1f %%", (std::to_string(a.modules.size() - kModuleRows) + " more").c_str(),
+         format_bytes(rest).c_str(), share(rest, a.peak_bytes));
+}
+
+void print_ops(std::ostream& out, const Attribution& a) {
+  double total = 0;
+  for (const OpKindTime& k : a.op_kinds) total += k.seconds;
+  line(out, "\n%-30s %6s %11s %8s %11s", "time in ops", "calls", "per step", "share", "recomputed");
+  for (size_t i = 0; i < std::min(a.op_kinds.size(), kOpRows); ++i) {
+    const OpKindTime& k = a.op_kinds[i];
+    line(out, "  %-28s %6lld %11s %6.1f %% %11s", k.kind.c_str(), static_cast<long long>(k.calls),
+         format_seconds(k.seconds).c_str(), total > 0 ? 100 * k.seconds / total : 0.0,
+         k.recompute_seconds > 0 ? format_seconds(k.recompute_seconds).c_str() : "-");
+  }
+}
+
+}  // namespace
+
+void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
+  const json& m = trace.metadata();
+  line(out, "%s", ("model        " + m.value("model", std::string("?"))).c_str());
+  line(out, "trace        %s, %zu training steps, %zu buffers", trace.path().c_str(), trace.steps().size(),
+       trace.buffers().size());
+  if (!trace.damage().empty())
+    line(out, "damaged      %s; what comes before it is shown", trace.damage().c_str());
+  line(out, "peak         %s live at %.1f ms, in %s", format_bytes(a.peak_bytes).c_str(), a.peak_ms,
+       shortened(trace.program()[static_cast<size_t>(a.peak_step)].op, 36).c_str());
+  if (a.arena_resident_bytes > 0)
+    line(out, "arena        %s bytes resident, %.2f %% of them attributed",
+         format_count(a.arena_resident_bytes).c_str(), 100 * a.coverage);
+
+  line(out, "\n%-44s %12s %8s", "at the peak, by category", "bytes", "share");
+  for (int c = 0; c < kCategoryCount; ++c)
+    if (const int64_t bytes = a.categories[static_cast<size_t>(c)]; bytes > 0)
+      line(out, "  %-42s %12s %6.1f %%", std::string(name_of(static_cast<Category>(c))).c_str(),
+           format_bytes(bytes).c_str(), share(bytes, a.peak_bytes));
+  print_modules(out, a);
+
+  line(out, "\n%-44s %12s  %s", ("the " + std::to_string(a.largest.size()) + " largest values then").c_str(),
+       "bytes", "category");
+  for (const TraceBuffer& b : a.largest)
+    line(out, "  %-42s %12s  %s", shortened(b.name, 42).c_str(), format_bytes(b.bytes).c_str(),
+         std::string(name_of(b.category)).c_str());
+  print_ops(out, a);
+}
+
+json report_json(const Trace& trace, const Attribution& a) {
+  json categories = json::object(), modules = json::array(), values = json::array(), ops = json::array();
+  for (int c = 0; c < kCategoryCount; ++c)
+    categories[std::string(name_of(static_cast<Category>(c)))] = a.categories[static_cast<size_t>(c)];
+  for (const NamedBytes& m : a.modules) modules.push_back({{"module", m.name}, {"bytes", m.bytes}});
+  for (const TraceBuffer& b : a.largest)
+    values.push_back({{"name", b.name},
+                      {"type", b.type},
+                      {"op", b.op},
+                      {"module", b.module},
+                      {"category", name_of(b.category)},
+                      {"bytes", b.bytes}});
+  for (const OpKindTime& k : a.op_kinds)
+    ops.push_back({{"kind", k.kind},
+                   {"calls", k.calls},
+                   {"seconds", k.seconds},
+                   {"recompute_seconds", k.recompute_seconds}});
+  return {{"metadata", trace.metadata()},
+          {"training_steps", trace.steps().size()},
+          {"damage", trace.damage()},
+          {"peak_bytes", a.peak_bytes},
+          {"peak_step", a.peak_step},
+          {"peak_op", trace.program()[static_cast<size_t>(a.peak_step)].op},
+          {"arena_bytes", a.arena_bytes},
+          {"arena_resident_bytes", a.arena_resident_bytes},
+          {"coverage", a.coverage},
+          {"categories", categories},
+          {"modules", modules},
+          {"largest_values", values},
+          {"ops", ops}};
+}
+
+}  // namespace tidemark

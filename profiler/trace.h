@@ -1,0 +1,109 @@
+// What a `.tide` trace says: which buffers and ops a run has, when each op ran, and so when each buffer
+// lived. docs/formats.md describes the file; decisions/0004 says why it is what it is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/category.h"
+
+namespace tidemark {
+
+/// A piece of storage in the arena, and the steps of the program (not of the training) it lives through.
+struct TraceBuffer {
+  std::string name;    ///< of the last value in it; of a workspace "<op> (workspace)"
+  std::string type;    ///< "f32[1024, 256]"; empty for a workspace
+  std::string op;      ///< that made it; empty for what lives all the time
+  std::string module;  ///< dotted path
+  Category category = Category::activation;
+  int64_t bytes = 0;                      ///< what it occupies, alignment included
+  int64_t offset = 0;                     ///< in the arena
+  int32_t first_step = 0, last_step = 0;  ///< program steps, inclusive
+  bool persistent = false;
+};
+
+/// One op of the program, in execution order. The program is what a plan fixes: it is the same in every
+/// training step.
+struct ProgramStep {
+  std::string op;      ///< unique name
+  std::string kind;    ///< entry in the op registry
+  std::string module;  ///< dotted path
+  Phase phase = Phase::forward;
+  bool recompute = false;
+};
+
+/// Nanoseconds of the run's monotonic clock.
+struct TimeSpan {
+  int64_t start_ns = 0, end_ns = 0;
+};
+
+/// One execution of the consecutive program steps [first, first + count).
+struct Run {
+  int64_t training_step = 0;
+  int32_t micro_batch = 0;  ///< -1: the optimizer or what prepares the step
+  int32_t first = 0, count = 0;
+  int64_t start_ns = 0;
+  std::span<const std::byte> encoded;  ///< in the mapped file
+};
+
+struct TrainingStep {
+  int64_t number = 0;  ///< from 0
+  int64_t start_ns = 0, end_ns = 0;
+  double loss = 0, grad_norm = 0;
+  int64_t arena_resident_bytes = 0;    ///< physical pages of the arena, as the kernel counts them
+  int64_t process_resident_bytes = 0;  ///< of the whole process
+};
+
+/// Bytes per category from a moment on.
+struct MemorySample {
+  int64_t time_ns = 0;
+  int32_t step = 0;  ///< program step that begins here
+  std::array<int64_t, kCategoryCount> bytes{};
+  int64_t total() const;
+};
+
+/// A trace mapped from its file. Damage (a cut tail, a flipped bit, a writer that was killed) ends it
+/// early: what comes before is kept and damage() says what was lost.
+class Trace {
+ public:
+  /// Throws Error if the file cannot be opened, is not a trace, or ends before its tables.
+  explicit Trace(const std::string& path);
+  ~Trace();
+  Trace(Trace&&) noexcept;
+
+  const std::string& path() const;
+  const nlohmann::json& metadata() const;
+  const std::vector<TraceBuffer>& buffers() const;
+  const std::vector<ProgramStep>& program() const;
+  const std::vector<Run>& runs() const;
+  const std::vector<TrainingStep>& steps() const;
+  const std::string& damage() const;  ///< empty: none
+
+  /// Times of a run's program steps. Throws Error if the record is not what its header says.
+  std::vector<TimeSpan> times(const Run& run) const;
+
+  /// When each program step ran in one training step, the last micro-batch's times for the body.
+  /// `training_step` must be one that steps() lists.
+  std::vector<TimeSpan> program_times(int64_t training_step) const;
+
+  /// Bytes by category in the course of a training step, one sample per program step.
+  std::vector<MemorySample> timeline(int64_t training_step) const;
+
+  /// Reads what the writer has appended since; returns whether there was anything.
+  bool refresh();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Median seconds of each op by name over the training steps, the first (cold) one left out where there
+/// are more.
+std::unordered_map<std::string, double> median_op_seconds(const Trace& trace);
+
+}  // namespace tidemark
