@@ -9,14 +9,44 @@ int64_t rounded(int64_t bytes) {
   return (bytes + 63) / 64 * 64;
 }
 
+constexpr int64_t kTileRows = 512;
+constexpr int64_t kCopiedTileRows = 256;
+constexpr int64_t kTilePanels = 8;
+
+int64_t divided(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
 }  // namespace
 
-int64_t gemm_workspace(const GemmShape& s, int threads) {
-  const int64_t k = std::min<int64_t>(s.k, 256), n = std::min<int64_t>((s.n + 31) / 32 * 32, 256);
-  const int64_t a = s.a_transposed || s.dtype == DType::bf16 ? std::min<int64_t>(s.m, 256) * k : 0;
-  const int64_t c = s.dtype == DType::bf16 ? std::min<int64_t>(s.m, 256) * n : 0;
-  return rounded((k * n + a + c) * 4) * threads;
+bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda) {
+  return a_bf16 || a_transposed || lda % 1024 == 0;
 }
+
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads) {
+  GemmTiles t;
+  t.k_block = divided(k, divided(k, 320));
+  t.panels = divided(n, kPanelColumns);
+  t.rows = divided(m, copy_a ? kCopiedTileRows : kTileRows);
+  t.columns = divided(t.panels, kTilePanels);
+  // A busy neighbour may slow one thread down: leave the others something to take over.
+  const int64_t wanted = 4 * threads;
+  if (t.rows * t.columns < wanted) t.columns = std::min(divided(t.panels, 2), divided(wanted, t.rows));
+  if (t.rows * t.columns < wanted) t.rows = std::min(divided(m, 64), divided(wanted, t.columns));
+  t.rows = std::max<int64_t>(t.rows, 1);
+  const int64_t tile_m = divided(m, t.rows), width = divided(t.panels, t.columns) * kPanelColumns;
+  t.thread_bytes = rounded(4 * (width + width * t.k_block + (copy_a ? tile_m * (t.k_block + 16) + 16 : 0) +
+                                (c_bf16 ? tile_m * width : 0)));
+  return t;
+}
+
+int64_t gemm_workspace(const GemmShape& s, int threads) {
+  const bool bf16 = s.dtype == DType::bf16;
+  const GemmTiles t = gemm_tiles(
+      s.m, s.n, s.k, gemm_copies_a(bf16, s.a_transposed, s.a_transposed ? s.m : s.k), bf16, threads);
+  return t.thread_bytes * std::min<int64_t>(threads, t.rows * t.columns);
+}
+
 int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns, int) {
   return rounded((tokens + 127) / 128 * columns * 4);
 }

@@ -18,6 +18,21 @@ struct GemmShape {
 };
 int64_t gemm_workspace(const GemmShape& shape, int threads);
 
+/// How a product is cut: `rows` x `columns` tiles, each the task of one thread with `thread_bytes` of
+/// scratch. Along k it is cut every `k_block`, by k alone, so that sums do not depend on the threads.
+struct GemmTiles {
+  int64_t rows = 0, columns = 0;
+  int64_t panels = 0;  ///< of kPanelColumns columns of C, divided among `columns`
+  int64_t k_block = 0;
+  int64_t thread_bytes = 0;
+};
+inline constexpr int64_t kPanelColumns = 32;
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads);
+
+/// Whether a tile's rows of A are copied first: to convert or turn them, or because rows that lie a
+/// multiple of 4 KiB apart would share cache sets.
+bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda);
+
 int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns, int threads);
 int64_t column_sum_workspace(int64_t tokens, int64_t columns, int threads);
 

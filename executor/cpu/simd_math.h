@@ -1,0 +1,40 @@
+// exp, tanh and the logistic function on vectors, to within about 2 ulp; branch-free.
+// Polynomials are those of Cephes (Moshier 1989). NaN gives NaN.
+#pragma once
+
+#include "executor/cpu/simd.h"
+
+namespace tidemark::cpu::TIDEMARK_ISA_NS {
+
+/// e^x; 0 below -104 (gradual underflow before), infinity above 88.7.
+inline Vec exp(Vec x) {
+  x = min(broadcast(89.0f), max(broadcast(-104.0f), x));
+  const Vec n = round_even(x * broadcast(1.44269504088896341f));
+  Vec r = fnma(n, broadcast(0.693359375f), x);
+  r = fnma(n, broadcast(-2.12194440e-4f), r);
+  Vec p = broadcast(1.9875691500e-4f);
+  p = fma(p, r, broadcast(1.3981999507e-3f));
+  p = fma(p, r, broadcast(8.3334519073e-3f));
+  p = fma(p, r, broadcast(4.1665795894e-2f));
+  p = fma(p, r, broadcast(1.6666665459e-1f));
+  p = fma(p, r, broadcast(5.0000001201e-1f));
+  p = fma(p, r * r, r) + broadcast(1.0f);
+  return times_power_of_two(p, n);
+}
+
+inline Vec sigmoid(Vec x) { return broadcast(1.0f) / (broadcast(1.0f) + exp(-x)); }
+
+inline Vec tanh(Vec x) {
+  const Vec a = abs(x);
+  const Vec z = x * x;
+  Vec p = broadcast(-5.70498872745e-3f);
+  p = fma(p, z, broadcast(2.06390887954e-2f));
+  p = fma(p, z, broadcast(-5.37397155531e-2f));
+  p = fma(p, z, broadcast(1.33314422036e-1f));
+  p = fma(p, z, broadcast(-3.33332819422e-1f));
+  const Vec near_zero = fma(p * z, x, x);
+  const Vec far = broadcast(1.0f) - broadcast(2.0f) / (exp(a + a) + broadcast(1.0f));
+  return select_less(a, broadcast(0.625f), near_zero, with_sign_of(far, x));
+}
+
+}  // namespace tidemark::cpu::TIDEMARK_ISA_NS
