@@ -1,0 +1,40 @@
+// The CPU kernels, one per registry entry (docs/ops.md says what each computes); registry.cpp lists them.
+#pragma once
+
+#include "executor/kernel.h"
+
+namespace tidemark::ops {
+
+void embedding_cpu(const KernelArgs& args);
+void embedding_grad_cpu(const KernelArgs& args);
+void linear_cpu(const KernelArgs& args);
+void linear_grad_input_cpu(const KernelArgs& args);
+void linear_grad_weight_cpu(const KernelArgs& args);
+void column_sum_cpu(const KernelArgs& args);
+void rms_norm_cpu(const KernelArgs& args);
+void rms_norm_grad_cpu(const KernelArgs& args);
+void rope_table_cpu(const KernelArgs& args);
+void rope_cpu(const KernelArgs& args);
+void attention_cpu(const KernelArgs& args);
+void attention_grad_cpu(const KernelArgs& args);
+void swiglu_cpu(const KernelArgs& args);
+void swiglu_grad_cpu(const KernelArgs& args);
+void add_cpu(const KernelArgs& args);
+void linear_cross_entropy_cpu(const KernelArgs& args);
+void linear_cross_entropy_grad_cpu(const KernelArgs& args);
+void rnn_layer_cpu(const KernelArgs& args);
+void rnn_layer_grad_cpu(const KernelArgs& args);
+void lstm_layer_cpu(const KernelArgs& args);
+void lstm_layer_grad_cpu(const KernelArgs& args);
+void gru_layer_cpu(const KernelArgs& args);
+void gru_layer_grad_cpu(const KernelArgs& args);
+void recurrent_weight_grad_cpu(const KernelArgs& args);
+void concat_columns_cpu(const KernelArgs& args);
+void split_columns_cpu(const KernelArgs& args);
+void dropout_cpu(const KernelArgs& args);
+void clear_cpu(const KernelArgs& args);
+void accumulate_cpu(const KernelArgs& args);
+void grad_norm_cpu(const KernelArgs& args);
+void adamw_cpu(const KernelArgs& args);
+
+}  // namespace tidemark::ops

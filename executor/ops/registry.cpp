@@ -1,0 +1,26 @@
+#include <string>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "executor/ops/all.h"
+
+namespace tidemark {
+namespace {
+
+const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
+  // A line per op, in the order of graph/registry.cpp.
+  static const std::unordered_map<std::string_view, Kernel> kernels = {
+  };
+  return kernels;
+}
+
+}  // namespace
+
+Kernel find_cpu_kernel(std::string_view op_name) {
+  const auto found = cpu_kernels().find(op_name);
+  if (found == cpu_kernels().end())
+    throw InternalError("the op '" + std::string(op_name) + "' has no CPU kernel");
+  return found->second;
+}
+
+}  // namespace tidemark
