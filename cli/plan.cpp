@@ -16,9 +16,7 @@ using nlohmann::json;
 
 struct Options {
   ModelOptions model;
-  std::string budget;
-  std::string profile;
-  std::string strategy = "auto";
+  BudgetOptions budget;
   std::string out;
   bool as_json = false;
 };
@@ -131,30 +129,10 @@ json summary(const PlanResult& result, const PlanRequest& request) {
   return j;
 }
 
-int64_t budget_of(const std::string& text, int64_t unplanned_peak) {
-  if (text.empty()) return 0;
-  if (text.back() != '%') {
-    const int64_t bytes = parse_bytes(text, "--budget");
-    if (bytes == 0)
-      throw Error("bad usage", "--budget", "a budget of 0 bytes holds no model",
-                  "leave it out to plan without one");
-    return bytes;
-  }
-  char* end = nullptr;
-  const double fraction = std::strtod(text.c_str(), &end) / 100;
-  if (end != text.c_str() + text.size() - 1 || !(fraction > 0 && fraction <= 100))
-    throw Error("bad usage", "--budget", "'" + text + "' is not a share of the unplanned peak", "write 40%");
-  return static_cast<int64_t>(fraction * static_cast<double>(unplanned_peak));
-}
-
 ExitCode run(const Options& o) {
   const BuiltModel built = build(o.model);
-  PlanRequest request = plan_request(built, o.model);
-  request.times = op_times(built.training, request.device.threads, o.profile);
-  request.strategy = o.strategy;
-  int64_t unplanned_peak = 0;
-  if (!o.budget.empty() && o.budget.back() == '%') unplanned_peak = unplanned(built, o.model).arena_bytes;
-  request.budget_bytes = budget_of(o.budget, unplanned_peak);
+  const PlanRequest request =
+      plan_request(built.training, o.budget, threads_of(o.model.threads), o.model.micro_batches);
   if (!o.as_json) print_model(built, o.model);
   const PlanResult result = make_plan(built.training, request);
   if (result.plan && !o.out.empty()) save_plan(*result.plan, built.training, o.out);
@@ -178,10 +156,7 @@ void add_plan(CLI::App& app, ExitCode& status) {
   auto* command = app.add_subcommand("plan", "Choose what to keep and what to recompute within a budget");
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
-  command->add_option("--budget", o->budget, "Bytes (300MiB), or a share of the unplanned peak (40%)");
-  command->add_option("--profile", o->profile, "Take op times from this trace")->check(CLI::ExistingFile);
-  command->add_option("--strategy", o->strategy, "keep-all, sqrt, chain-dp, or auto: the best of all")
-      ->capture_default_str();
+  add_budget_options(*command, o->budget);
   command->add_option("--out", o->out, "Write the plan here (plan.json)");
   command->add_flag("--json", o->as_json, "Print JSON");
   command->callback([o, &status] { status = run(*o); });
