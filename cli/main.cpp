@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 
 int main(int argc, char** argv) {
   using namespace tidemark;
@@ -10,8 +11,8 @@ int main(int argc, char** argv) {
   CLI::App app("Profiles, plans and executes the memory of neural-network training.", "tidemark");
   app.require_subcommand(1);
   app.set_version_flag("--version", TIDEMARK_VERSION);
-  app.get_formatter()->column_width(34);
-  app.footer("Exit status: 0 done; 1 an honest no; 2 bad usage or input; 3 a failure while running.");
+  app.formatter(std::make_shared<cli::HelpFormatter>());
+  app.footer("Exit status: 0 done; 1 an honest no; 2 bad usage or input; 3 a failure while\nrunning.");
 
   ExitCode status = ExitCode::ok;
   cli::add_models(app, status);

@@ -35,12 +35,6 @@ States states_of(const Graph& graph) {
   return s;
 }
 
-std::string gigabytes(int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / 1e9);
-  return text;
-}
-
 void print_model(const BuiltModel& built, const ModelOptions& o) {
   const Graph& g = built.training;
   print_row("model", built.name + ", " + format_count(g.parameter_count()) + " parameters");
@@ -49,9 +43,9 @@ void print_model(const BuiltModel& built, const ModelOptions& o) {
                 (o.micro_batches > 1 ? ", " + std::to_string(o.micro_batches) + " a step" : ""));
   const States s = states_of(g);
   const int64_t n = g.parameter_count();
-  print_row("states", gigabytes(s.total()) + " = " + format_count(s.total()) + " bytes");
-  print_row("", gigabytes(s.parameters) + " parameters + " + gigabytes(s.gradients) + " gradients + " +
-                    gigabytes(s.optimizer) + " optimizer");
+  print_row("states", decimal_bytes(s.total()) + " = " + format_count(s.total()) + " bytes");
+  print_row("", decimal_bytes(s.parameters) + " parameters, " + decimal_bytes(s.gradients) + " gradients, " +
+                    decimal_bytes(s.optimizer) + " optimizer");
   print_row("", std::to_string(s.parameters / n) + " + " + std::to_string(s.gradients / n) + " + " +
                     std::to_string(s.optimizer / n) + " bytes per parameter");
 }
@@ -70,21 +64,6 @@ std::string recomputed(const Graph& graph, const Plan& plan) {
   return text.empty() ? "nothing" : text;
 }
 
-void print_wrapped(const std::string& label, const std::string& text) {
-  const size_t width = 56;
-  std::string rest = text, head = label;
-  while (!rest.empty()) {
-    size_t cut = rest.size();
-    if (cut > width) {
-      cut = rest.rfind(' ', width);
-      if (cut == std::string::npos || cut == 0) cut = width;
-    }
-    print_row(head, rest.substr(0, cut));
-    rest = cut >= rest.size() ? "" : rest.substr(cut + 1);
-    head.clear();
-  }
-}
-
 void print_plan(const Graph& graph, const Plan& plan) {
   print_row("strategy", plan.strategy + ", found in " + format_seconds(plan.solve_seconds));
   print_row("predicted peak", exact_bytes(plan.arena_bytes));
@@ -95,10 +74,11 @@ void print_plan(const Graph& graph, const Plan& plan) {
   for (int c = 0; c < kCategoryCount; ++c)
     if (const int64_t bytes = plan.peak_by_category[static_cast<size_t>(c)]; bytes > 0)
       print_row("  " + std::string(name_of(static_cast<Category>(c))), format_bytes(bytes));
-  print_row("predicted step", format_seconds(plan.predicted_seconds) + ", " +
+  print_row("predicted step", format_seconds(plan.predicted_seconds) + " by " + plan.cost_model + " times, " +
                                   percent(plan.predicted_seconds / plan.unplanned_seconds - 1) +
-                                  " slower than unplanned (" + plan.cost_model + " times)");
-  print_row("optimality gap", "at most " + percent(plan.gap) + " over any plan in this budget");
+                                  " over unplanned");
+  print_row("optimality gap", "at most " + percent(plan.gap) + " slower than any plan" +
+                                  (plan.budget_bytes > 0 ? " in this budget" : ""));
   print_row("arena", "fragmentation " +
                          percent(static_cast<double>(plan.arena_bytes) /
                                      static_cast<double>(std::max<int64_t>(1, plan.live_bytes)) -
