@@ -64,12 +64,14 @@ Graph TrainingGraphBuilder::build() {
 
 void TrainingGraphBuilder::find_loss() {
   for (size_t i = 0; i < forward_.ops().size(); ++i) {
-    if (forward_.ops()[i].def->name != "linear_cross_entropy") continue;
+    if (!forward_.ops()[i].def->loss_gradient) continue;
     if (loss_op_ != kNone) throw Error("bad graph", forward_.name(), "there are two losses");
     loss_op_ = static_cast<OpId>(i);
   }
   if (loss_op_ == kNone)
-    throw Error("bad graph", forward_.name(), "no op 'linear_cross_entropy' makes a loss");
+    throw Error("bad graph", forward_.name(), "no op makes a loss",
+                "end it with one that does, such as "
+                "'linear_cross_entropy'");
 }
 
 void TrainingGraphBuilder::copy_sources() {
@@ -107,23 +109,12 @@ void TrainingGraphBuilder::copy_forward_ops() {
   }
 }
 
-/// The fused op in the loss's place. Its `source` is the op before the loss, whose block it closes.
+/// Loss and gradient in the loss's place. Its `source` is the op before the loss, whose block it closes.
 void TrainingGraphBuilder::add_loss_and_gradient(ReverseSweep& sweep) {
-  const Op& loss = forward_.op(loss_op_);
-  std::vector<ValueId> inputs = mapped(loss.inputs);
-  const ValueId h = inputs[0], weight = inputs[1], bias = inputs[3];
-  inputs.push_back(sweep.take(weight));
-  inputs.push_back(bias == kNone ? kNone : sweep.take(bias));
-  Attributes attributes = loss.attributes;
-  attributes.set("grad_scale", 1.0 / options_.micro_batches);
-  const OpId source = graph_.value(h).producer;
-  const OpId id = graph_.add_op(
-      {"linear_cross_entropy_grad", loss.name, inputs, attributes, loss.module, Phase::backward, source});
-  const std::vector<ValueId> outputs = graph_.op(id).outputs;
-  graph_.mark_output(outputs[0]);
-  sweep.add(h, outputs[1], source);
-  sweep.add(weight, outputs[2], source);
-  if (bias != kNone) sweep.add(bias, outputs[3], source);
+  Op loss = forward_.op(loss_op_);
+  loss.inputs = mapped(loss.inputs);
+  const OpId source = graph_.value(loss.inputs.front()).producer;
+  graph_.mark_output(sweep.add_loss(loss, source, 1.0 / options_.micro_batches));
 }
 
 void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) {
