@@ -78,7 +78,7 @@ void TrainingGraphBuilder::copy_sources() {
   for (size_t i = 0; i < forward_.values().size(); ++i) {
     const Value& v = forward_.values()[i];
     if (v.producer != kNone) continue;
-    map_[i] = graph_.add_source(v.name, v.type, v.category, v.init);
+    map_[i] = graph_.add_source(v.name, v.type, v.category, v.init, v.group);
     if (v.category == Category::parameter) parameters_.push_back(map_[i]);
   }
 }
@@ -132,7 +132,7 @@ void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) 
     const ValueId master = p.type.dtype == DType::f32
                                ? kNone
                                : graph_.add_source(p.name + ".master", state, Category::optimizer_state);
-    const bool decays = p.type.shape.rank() > 1 || o.decay_vectors;
+    const bool decays = p.group.decays && (p.type.shape.rank() > 1 || o.decay_vectors);
     graph_.add_op({"adamw",
                    p.name + ".adamw",
                    {parameters_[i], gradients[i], m, v, hyper, norm, master},
@@ -140,6 +140,7 @@ void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) 
                     {"beta2", o.beta2},
                     {"epsilon", o.epsilon},
                     {"weight_decay", decays ? o.weight_decay : 0.0},
+                    {"learning_rate_scale", p.group.learning_rate_scale},
                     {"clip_norm", o.clip_norm}},
                    "optimizer",
                    Phase::optimizer});

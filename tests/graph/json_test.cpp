@@ -22,6 +22,24 @@ TEST(GraphJson, RoundTripsATrainingGraph) {
   EXPECT_EQ(fingerprint(back), fingerprint(g));
 }
 
+TEST(GraphJson, KeepsParameterGroupsWhichTheUpdateFollows) {
+  Graph forward("groups");
+  const ValueId h = forward.add_source("h.weight", {DType::f32, {3, 4}}, Category::parameter, {},
+                                       {.decays = false, .learning_rate_scale = 0.25});
+  const ValueId w = forward.add_source("w.weight", {DType::f32, {5, 4}}, Category::parameter);
+  const ValueId labels = forward.add_source("labels", {DType::i32, {3}}, Category::input);
+  const ValueId x = forward.add({"add", "x", {h, h}});
+  forward.add({"linear_cross_entropy", "loss", {x, w, labels}, {{"chunk_rows", int64_t{2}}}});
+  const Graph g = graph_from_json(to_json(make_training_graph(forward, {})), "g.json");
+  EXPECT_EQ(g.value(g.require("h.weight")).group, forward.value(h).group);
+  for (const Op& op : g.ops()) {
+    if (op.def->name != "adamw") continue;
+    const bool grouped = op.name.starts_with("h.");
+    EXPECT_EQ(op.attributes.number("weight_decay"), grouped ? 0 : AdamW{}.weight_decay);
+    EXPECT_EQ(op.attributes.number("learning_rate_scale"), grouped ? 0.25 : 1);
+  }
+}
+
 TEST(GraphJson, TheFingerprintSeesShapesAttributesAndOrder) {
   const Graph f32 = make_training_graph(test::residual_model(), {});
   EXPECT_NE(fingerprint(f32), fingerprint(make_training_graph(test::residual_model(DType::bf16), {})));
