@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "graph/autodiff.h"
+#include "graph/op_def.h"
 #include "graph/serialize.h"
 #include "tests/graph/small_graphs.h"
 
