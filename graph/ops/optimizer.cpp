@@ -38,7 +38,7 @@ OpDef adamw() {
     expect_type(op, 4, vector(DType::f32, 4));
     expect_type(op, 5, scalar());
     expect_type(op, 6, state);
-    for (const char* name : {"beta1", "beta2", "epsilon", "weight_decay", "clip_norm"})
+    for (const char* name : {"beta1", "beta2", "epsilon", "weight_decay", "clip_norm", "learning_rate_scale"})
       op.attributes().number(name);
     return {p, state, state, op.has_in(6) ? state : absent()};
   };
