@@ -10,6 +10,8 @@ namespace {
 const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
   // A line per op, in the order of graph/registry.cpp.
   static const std::unordered_map<std::string_view, Kernel> kernels = {
+      {"attention", ops::attention_cpu},
+      {"attention_grad", ops::attention_grad_cpu},
   };
   return kernels;
 }
