@@ -12,6 +12,13 @@ const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
   static const std::unordered_map<std::string_view, Kernel> kernels = {
       {"attention", ops::attention_cpu},
       {"attention_grad", ops::attention_grad_cpu},
+      {"rnn_layer", ops::rnn_layer_cpu},
+      {"rnn_layer_grad", ops::rnn_layer_grad_cpu},
+      {"lstm_layer", ops::lstm_layer_cpu},
+      {"lstm_layer_grad", ops::lstm_layer_grad_cpu},
+      {"gru_layer", ops::gru_layer_cpu},
+      {"gru_layer_grad", ops::gru_layer_grad_cpu},
+      {"recurrent_weight_grad", ops::recurrent_weight_grad_cpu},
   };
   return kernels;
 }
