@@ -1,5 +1,7 @@
 #include "executor/runtime/runtime.h"
 
+#include <cstring>
+
 #include "base/error.h"
 #include "executor/cpu/thread_pool.h"
 #include "graph/serialize.h"
@@ -72,8 +74,11 @@ void Runtime::bind() {
     for (int32_t b : step.inputs) args.inputs.push_back(address(b));
     for (int32_t b : step.outputs) args.outputs.push_back(address(b));
     args.workspace = address(step.workspace);
-    if (step.workspace != kNone)
+    if (step.workspace != kNone) {
       args.workspace_bytes = schedule.buffers[static_cast<size_t>(step.workspace)].bytes;
+      // Which threads get a share of a small op is chance: without this, so would be the measured peak.
+      std::memset(args.workspace, 0, static_cast<size_t>(args.workspace_bytes));
+    }
     args_.push_back(std::move(args));
     kernels_.push_back(find_cpu_kernel(op.def->name));
   }
