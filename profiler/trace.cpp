@@ -186,8 +186,10 @@ bool Trace::refresh() {
   State& s = *state_;
   const size_t before = s.position;
   auto mapped = std::make_unique<MappedFile>(s.path, "cannot read the trace");
-  if (mapped->bytes().size() < before) throw unreadable(s.path, "it was cut while it was read");
   const std::byte* old_base = s.file->bytes().data();
+  constexpr size_t kBegin = tide::kFileHeaderBytes + sizeof(tide::FrameHeader);  // with the tables' checksum
+  if (mapped->bytes().size() < before || std::memcmp(mapped->bytes().data(), old_base, kBegin) != 0)
+    throw unreadable(s.path, "another trace took its place while it was read");
   for (Run& r : s.runs)  // the map may have moved
     r.encoded = mapped->bytes().subspan(static_cast<size_t>(r.encoded.data() - old_base), r.encoded.size());
   s.file = std::move(mapped);

@@ -92,7 +92,7 @@ class Trace {
   std::vector<MemorySample> timeline(int64_t training_step) const;
 
   /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and stays
-  /// as it is, where the file has become shorter than what was read.
+  /// as it is, where another trace took the file's place.
   bool refresh();
 
  private:
