@@ -63,8 +63,8 @@ struct TrainingStep {
 struct MemorySample {
   int64_t time_ns = 0;
   int32_t step = 0;  ///< program step that begins here
-  std::array<int64_t, kCategoryCount> bytes{};
-  int64_t total() const;
+  CategoryBytes bytes{};
+  int64_t total() const { return tidemark::total(bytes); }
 };
 
 /// A trace mapped from its file. Damage (a cut tail, a flipped bit, a writer that was killed) ends it
