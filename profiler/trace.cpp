@@ -37,7 +37,8 @@ TraceBuffer buffer_from(const json& row, int32_t steps) {
   row.at(7).get_to(b.first_step);
   row.at(8).get_to(b.last_step);
   row.at(9).get_to(b.persistent);
-  if (b.bytes < 0 || b.offset < 0 || b.first_step < 0 || b.last_step < b.first_step || b.last_step >= steps)
+  if (b.bytes < 0 || b.offset < 0 || b.offset > INT64_MAX - b.bytes || b.first_step < 0 ||
+      b.last_step < b.first_step || b.last_step >= steps)
     throw Error("bad trace", "buffer '" + b.name + "'", "its size, place or life cannot be");
   return b;
 }
@@ -64,16 +65,13 @@ struct Trace::State {
   std::vector<TrainingStep> steps;
   std::string damage;
   size_t position = 0;  ///< of the next frame
+  /// The file's beginning, up to the checksum of its tables: what tells it from another one.
+  std::array<std::byte, tide::kFileHeaderBytes + sizeof(tide::FrameHeader)> head;
 
-  void map();
   void read_frames();
   void read_tables(std::span<const std::byte> payload);
   bool read_run(std::span<const std::byte> payload);
 };
-
-void Trace::State::map() {
-  file = std::make_unique<MappedFile>(path, "cannot read the trace");
-}
 
 void Trace::State::read_tables(std::span<const std::byte> payload) {
   const auto* text = reinterpret_cast<const char*>(payload.data());
@@ -81,9 +79,14 @@ void Trace::State::read_tables(std::span<const std::byte> payload) {
     const json tables = json::parse(text, text + payload.size());
     metadata = tables.at("metadata");
     for (const json& row : tables.at("program")) program.push_back(step_from(row));
-    for (const json& row : tables.at("buffers"))
+    int64_t room = INT64_MAX;  // so that no sum of sizes overflows
+    for (const json& row : tables.at("buffers")) {
       buffers.push_back(buffer_from(row, static_cast<int32_t>(program.size())));
-  } catch (const json::exception& e) {
+      if (buffers.back().bytes > room)
+        throw Error("bad trace", "buffers", "they come to more than 2^63 bytes");
+      room -= buffers.back().bytes;
+    }
+  } catch (const std::exception& e) {
     throw unreadable(path, std::string("its tables are damaged: ") + e.what());
   }
 }
@@ -137,7 +140,7 @@ void Trace::State::read_frames() {
 Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.path = path;
-  s.map();
+  s.file = std::make_unique<MappedFile>(path, "cannot read the trace");
   const std::span<const std::byte> all = s.file->bytes();
   if (all.size() < tide::kFileHeaderBytes || std::memcmp(all.data(), tide::kMagic, sizeof tide::kMagic) != 0)
     throw unreadable(path, "it is not a .tide trace");
@@ -147,6 +150,7 @@ Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
   s.position = tide::kFileHeaderBytes;
   s.read_frames();
   if (s.program.empty()) throw unreadable(path, "it ends before its tables");
+  std::copy_n(all.begin(), s.head.size(), s.head.begin());
 }
 
 Trace::~Trace() = default;
@@ -176,12 +180,14 @@ const std::string& Trace::damage() const {
 
 bool Trace::refresh() {
   State& s = *state_;
-  const std::byte* old_base = s.file->bytes().data();
-  const size_t before = s.position;
-  auto old = std::move(s.file);
-  s.map();
+  auto grown = std::make_unique<MappedFile>(s.path, "cannot follow the trace");
+  const std::span<const std::byte> all = grown->bytes();
+  if (all.size() < s.position || std::memcmp(all.data(), s.head.data(), s.head.size()) != 0)
+    throw Error("cannot follow the trace", s.path, "another one has taken its place", "open it again");
   for (Run& r : s.runs)  // the map may have moved
-    r.encoded = s.file->bytes().subspan(static_cast<size_t>(r.encoded.data() - old_base), r.encoded.size());
+    r.encoded = all.subspan(static_cast<size_t>(r.encoded.data() - s.file->bytes().data()), r.encoded.size());
+  s.file = std::move(grown);
+  const size_t before = s.position;
   s.read_frames();
   return s.position != before;
 }

@@ -94,7 +94,8 @@ class Trace {
   /// Bytes by category in the course of a training step, one sample per program step.
   std::vector<MemorySample> timeline(int64_t training_step) const;
 
-  /// Reads what the writer has appended since; returns whether there was anything.
+  /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and keeps
+  /// what it has, where the file is gone or is another trace by now.
   bool refresh();
 
  private:
