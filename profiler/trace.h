@@ -15,9 +15,10 @@
 
 namespace tidemark {
 
-/// A piece of storage in the arena, and the steps of the program (not of the training) it lives through.
+/// A value, or an op's workspace, in its place in the arena, and the steps of the program (not of the
+/// training) it lives through. Of values that are updated in place the next one begins where one ends.
 struct TraceBuffer {
-  std::string name;    ///< of the last value in it, where persistent the first; "<op> (workspace)"
+  std::string name;    ///< of the value; of a workspace "<op> (workspace)"
   std::string type;    ///< "f32[1024, 256]"; empty for a workspace
   std::string op;      ///< that made it; empty for what lives all the time
   std::string module;  ///< dotted path

@@ -37,7 +37,7 @@ class LiveTest : public ScratchTest {
       EXPECT_EQ(trace.steps()[i].number, static_cast<int64_t>(i));
       EXPECT_EQ(trace.steps()[i].loss, Sample::step(static_cast<int64_t>(i)).loss);
     }
-    for (const Run& run : trace.runs())
+    for (const auto& run : trace.runs())
       EXPECT_EQ(
           trace.times(run).front().start_ns,
           Sample::time(run.training_step, run.micro_batch < 0 ? 5 : run.micro_batch, run.first).start_ns);
