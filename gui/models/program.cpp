@@ -60,14 +60,27 @@ bool same_ops(const Program& a, const Program& b) {
 }
 
 bool same_buffers(const Program& a, const Program& b) {
-  const auto sorted = [](const Program& program) {
-    std::vector<std::array<int64_t, 4>> rows;
+  struct Place {
+    int64_t offset, bytes, first, last;
+    auto operator<=>(const Place&) const = default;
+  };
+  // A trace has a row for each value that a buffer holds in turn, a plan one for all of them.
+  const auto joined = [](const Program& program) {
+    std::vector<Place> rows, places;
     for (const TraceBuffer& row : program.buffers)
       rows.push_back({row.offset, row.bytes, row.first_step, row.last_step});
     std::ranges::sort(rows);
-    return rows;
+    for (const Place& row : rows) {
+      Place* const before = places.empty() ? nullptr : &places.back();
+      if (before && before->offset == row.offset && before->bytes == row.bytes &&
+          before->last + 1 == row.first)
+        before->last = row.last;
+      else
+        places.push_back(row);
+    }
+    return places;
   };
-  return sorted(a) == sorted(b);
+  return joined(a) == joined(b);
 }
 
 std::vector<int32_t> live_buffers(const Program& program, int32_t step) {
