@@ -60,8 +60,8 @@ struct TrainingStep {
 struct MemorySample {
   int64_t time_ns = 0;
   int32_t step = 0;  ///< program step that begins here
-  std::array<int64_t, kCategoryCount> bytes{};
-  int64_t total() const;
+  CategoryBytes bytes{};
+  int64_t total() const { return tidemark::total(bytes); }
 };
 
 /// A trace mapped from its file. Damage (a cut tail, a flipped bit, a writer that was killed) ends it
@@ -91,8 +91,8 @@ class Trace {
   /// Bytes by category in the course of a training step, one sample per program step.
   std::vector<MemorySample> timeline(int64_t training_step) const;
 
-  /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and stays
-  /// as it is, where another trace took the file's place.
+  /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and keeps
+  /// what it has, where the file is gone, was cut, or is another trace by now.
   bool refresh();
 
  private:

@@ -31,7 +31,7 @@ json tables(const json& metadata, const std::vector<TraceBuffer>& buffers,
 TraceWriter::TraceWriter(const std::string& path, const json& metadata,
                          const std::vector<TraceBuffer>& buffers, const std::vector<ProgramStep>& program)
     : path_(path) {
-  // A new file, not the old one cut: whoever has that mapped may go on reading it.
+  // Truncating the old file would pull it from under the readers that have it mapped.
   struct stat status = {};
   if (lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) unlink(path.c_str());
   descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
