@@ -8,8 +8,8 @@ namespace tidemark {
 
 class ReverseSweep::Context final : public GradientContext {
  public:
-  Context(ReverseSweep& sweep, OpId id, std::vector<ValueId> grads)
-      : sweep_(sweep), id_(id), op_(sweep.graph_.op(id)), grads_(std::move(grads)) {}
+  Context(ReverseSweep& sweep, OpId source, const Op& op, std::vector<ValueId> grads)
+      : sweep_(sweep), source_(source), op_(op), grads_(std::move(grads)) {}
 
   const Graph& graph() const override { return sweep_.graph_; }
   const Op& op() const override { return op_; }
@@ -17,15 +17,16 @@ class ReverseSweep::Context final : public GradientContext {
   bool wants(int i) const override { return sweep_.wanted_[static_cast<size_t>(in(i))]; }
   OpId emit(std::string kind, std::string suffix, std::vector<ValueId> inputs,
             Attributes attributes) override {
-    return sweep_.graph_.add_op({std::move(kind), op_.name + "." + suffix, std::move(inputs),
-                                 std::move(attributes), op_.module, Phase::backward, id_});
+    return sweep_.graph_.add_op({std::move(kind), suffix.empty() ? op_.name : op_.name + "." + suffix,
+                                 std::move(inputs), std::move(attributes), op_.module, Phase::backward,
+                                 source_});
   }
-  void add_grad(int i, ValueId gradient) override { sweep_.add(in(i), gradient, id_); }
+  void add_grad(int i, ValueId gradient) override { sweep_.add(in(i), gradient, source_); }
   ValueId take_grad(int i) override { return sweep_.take(in(i)); }
 
  private:
   ReverseSweep& sweep_;
-  OpId id_;
+  OpId source_;
   const Op op_;  // a copy: emitting moves the graph's ops
   std::vector<ValueId> grads_;
 };
@@ -82,6 +83,11 @@ ValueId ReverseSweep::take(ValueId value) {
   return sum;
 }
 
+ValueId ReverseSweep::add_loss(const Op& loss, OpId source, double scale) {
+  Context context(*this, source, loss, {});
+  return loss.def->loss_gradient(context, scale);
+}
+
 void ReverseSweep::run() {
   for (size_t i = forward_ops_; i-- > 0;) {
     const auto id = static_cast<OpId>(i);
@@ -98,7 +104,7 @@ void ReverseSweep::run() {
     const std::vector<ValueId> outputs = op.outputs;
     std::vector<ValueId> grads;
     for (ValueId out : outputs) grads.push_back(out == kNone ? kNone : settle(out));
-    Context context(*this, id, std::move(grads));
+    Context context(*this, id, op, std::move(grads));
     context.op().def->gradient(context);
   }
 }

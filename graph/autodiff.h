@@ -35,8 +35,8 @@ struct TrainingOptions {
 
 /// The forward graph's ops, their backward ops and, where asked for, the optimizer's.
 ///
-/// `forward` must have one op that makes its loss, a `linear_cross_entropy`; the joint graph has the
-/// fused `linear_cross_entropy_grad` in its place, which makes the loss and its gradient in one pass.
+/// `forward` must have one op that is a loss (OpDef::loss_gradient), such as `linear_cross_entropy`; the
+/// joint graph has in its place the op that makes the loss and its gradient in one pass.
 /// Adds the sources `optimizer.hyper` f32[4] (learning rate, 1-beta1^t, 1-beta2^t, 0), and per
 /// parameter P `P.adam_m`, `P.adam_v` f32 and, for bf16 parameters, `P.master` f32. With
 /// micro_batches > 1 gradients accumulate in sources `P.grad_sum`.

@@ -30,11 +30,12 @@ void check_inputs(const Graph& graph, const OpDef& def, const Graph::NewOp& op) 
 
 }  // namespace
 
-ValueId Graph::add_source(const std::string& name, TensorType type, Category category, Initializer init) {
+ValueId Graph::add_source(const std::string& name, TensorType type, Category category, Initializer init,
+                          ParameterGroup group) {
   for (int i = 0; i < type.shape.rank(); ++i)
     if (type.shape[i] <= 0)
       throw Error("bad value", name, "shape " + type.shape.text() + " has a dimension that is not positive");
-  Value value{name, type, category, kNone, init};
+  Value value{name, type, category, kNone, init, group};
   return append(std::move(value));
 }
 
@@ -73,7 +74,7 @@ OpId Graph::add_op(NewOp op) {
     const std::string name =
         i == 0 ? op.name
                : op.name + ":" + std::string(def.output_names[i].substr(0, def.output_names[i].find('?')));
-    made.outputs.push_back(append(Value{name, types[i], category, id, {}}));
+    made.outputs.push_back(append(Value{name, types[i], category, id, {}, {}}));
   }
   ops_.push_back(std::move(made));
   return id;

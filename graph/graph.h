@@ -29,12 +29,20 @@ struct Initializer {
   bool operator==(const Initializer&) const = default;
 };
 
+/// How the optimizer treats a parameter apart from others (a "parameter group").
+struct ParameterGroup {
+  bool decays = true;              ///< takes part in weight decay
+  double learning_rate_scale = 1;  ///< times the run's learning rate
+  bool operator==(const ParameterGroup&) const = default;
+};
+
 struct Value {
   std::string name;  ///< unique in the graph; a parameter's is its checkpoint name
   TensorType type;
   Category category = Category::activation;
   OpId producer = kNone;  ///< kNone: lives for the whole run (input, parameter, optimizer state)
   Initializer init;       ///< of parameters only
+  ParameterGroup group;   ///< of parameters only
 
   int64_t bytes() const { return type.bytes(); }
   bool operator==(const Value&) const = default;
@@ -64,7 +72,8 @@ class Graph {
   const Op& op(OpId id) const { return ops_.at(static_cast<size_t>(id)); }
 
   /// A value that no op makes: input, parameter, optimizer state, gradient accumulator.
-  ValueId add_source(const std::string& name, TensorType type, Category category, Initializer init = {});
+  ValueId add_source(const std::string& name, TensorType type, Category category, Initializer init = {},
+                     ParameterGroup group = {});
 
   /// Infers and adds the outputs' values; throws Error naming the op where shapes do not fit.
   /// The first output is named after the op, others "<op>:<output's name>". They are in `category`,

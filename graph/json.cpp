@@ -54,6 +54,10 @@ class Field {
     if (!value_.is_number()) fail("is not a number");
     return value_.get<double>();
   }
+  bool flag() const {
+    if (!value_.is_boolean()) fail("is neither true nor false");
+    return value_.get<bool>();
+  }
   const json& raw() const { return value_; }
   const std::string& path() const { return path_; }
   [[noreturn]] void fail(const std::string& why) const { throw Error("bad graph", path_, why); }
@@ -109,6 +113,10 @@ Initializer initializer_from(const Field& field) {
   field.fail("unknown initializer '" + kind + "'");
 }
 
+ParameterGroup group_from(const Field& field) {
+  return {field["decays"].flag(), field["learning_rate_scale"].number()};
+}
+
 std::vector<ValueId> ids_from(const Graph& graph, const Field& field) {
   std::vector<ValueId> ids;
   for (const Field& item : field.items()) {
@@ -142,6 +150,8 @@ json to_json(const Graph& graph) {
     json s = {{"name", v.name}, {"type", to_json(v.type)}, {"category", name_of(v.category)}};
     if (v.init.kind != Initializer::Kind::none)
       s["init"] = {{"kind", kInitializerNames[static_cast<int>(v.init.kind)]}, {"scale", v.init.scale}};
+    if (v.group != ParameterGroup{})
+      s["group"] = {{"decays", v.group.decays}, {"learning_rate_scale", v.group.learning_rate_scale}};
     sources.push_back(std::move(s));
   }
   for (const Op& op : graph.ops()) {
@@ -180,7 +190,8 @@ Graph graph_from_json(const json& document, const std::string& where) {
   for (const Field& s : root["sources"].items())
     graph.add_source(s["name"].text(), type_from(s["type"]),
                      category_from(s["category"].text(), s.path() + ".category"),
-                     s.has("init") ? initializer_from(s["init"]) : Initializer{});
+                     s.has("init") ? initializer_from(s["init"]) : Initializer{},
+                     s.has("group") ? group_from(s["group"]) : ParameterGroup{});
   std::unordered_map<std::string, OpId> op_ids;
   for (const Field& o : root["ops"].items()) {
     OpId source = kNone;

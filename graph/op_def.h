@@ -64,7 +64,8 @@ class GradientContext {
   virtual ValueId grad_out(int i) const = 0;
   /// Whether anybody wants the gradient of input i.
   virtual bool wants(int i) const = 0;
-  /// Adds a backward op named "<op>.<suffix>" and returns its id.
+  /// Adds a backward op named "<op>.<suffix>", or as the op itself where the suffix is empty, and returns
+  /// its id.
   virtual OpId emit(std::string kind, std::string suffix, std::vector<ValueId> inputs,
                     Attributes attributes = {}) = 0;
   /// Adds `gradient` to what input i has received so far.
@@ -89,6 +90,9 @@ class OpDef {
   std::function<std::vector<TensorType>(const OpView&)> infer;
   /// Empty: the op has no gradient, and asking for one is an error.
   std::function<void(GradientContext&)> gradient = {};
+  /// Of a loss: emits the one op that makes the loss and, times `scale`, its gradients
+  /// (docs/decisions/0003), hands these on and returns the loss. Empty: the op is no loss.
+  std::function<ValueId(GradientContext&, double scale)> loss_gradient = {};
   std::function<Work(const OpView&)> work;
   /// Scratch bytes while it runs, empty: none. Must not depend on data, only on shapes and the device.
   std::function<int64_t(const OpView&, const DeviceTraits&)> workspace = {};

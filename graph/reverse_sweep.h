@@ -20,6 +20,9 @@ class ReverseSweep {
   void accumulate_into(ValueId value, ValueId accumulator) {
     contributions_[static_cast<size_t>(value)].push_back({accumulator, kNone, true});
   }
+  /// Adds the op that makes `loss`, which is not in the graph, together with its gradients times `scale`
+  /// (OpDef::loss_gradient), on behalf of the forward op `source`. Returns the loss.
+  ValueId add_loss(const Op& loss, OpId source, double scale);
   void run();
   /// The sum of what `value` received, kNone if nothing.
   ValueId gradient(ValueId value) { return settle(value); }

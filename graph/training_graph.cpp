@@ -64,19 +64,21 @@ Graph TrainingGraphBuilder::build() {
 
 void TrainingGraphBuilder::find_loss() {
   for (size_t i = 0; i < forward_.ops().size(); ++i) {
-    if (forward_.ops()[i].def->name != "linear_cross_entropy") continue;
+    if (!forward_.ops()[i].def->loss_gradient) continue;
     if (loss_op_ != kNone) throw Error("bad graph", forward_.name(), "there are two losses");
     loss_op_ = static_cast<OpId>(i);
   }
   if (loss_op_ == kNone)
-    throw Error("bad graph", forward_.name(), "no op 'linear_cross_entropy' makes a loss");
+    throw Error("bad graph", forward_.name(), "no op makes a loss",
+                "end it with one that does, such as "
+                "'linear_cross_entropy'");
 }
 
 void TrainingGraphBuilder::copy_sources() {
   for (size_t i = 0; i < forward_.values().size(); ++i) {
     const Value& v = forward_.values()[i];
     if (v.producer != kNone) continue;
-    map_[i] = graph_.add_source(v.name, v.type, v.category, v.init);
+    map_[i] = graph_.add_source(v.name, v.type, v.category, v.init, v.group);
     if (v.category == Category::parameter) parameters_.push_back(map_[i]);
   }
 }
@@ -107,23 +109,12 @@ void TrainingGraphBuilder::copy_forward_ops() {
   }
 }
 
-/// The fused op in the loss's place. Its `source` is the op before the loss, whose block it closes.
+/// Loss and gradient in the loss's place. Its `source` is the op before the loss, whose block it closes.
 void TrainingGraphBuilder::add_loss_and_gradient(ReverseSweep& sweep) {
-  const Op& loss = forward_.op(loss_op_);
-  std::vector<ValueId> inputs = mapped(loss.inputs);
-  const ValueId h = inputs[0], weight = inputs[1], bias = inputs[3];
-  inputs.push_back(sweep.take(weight));
-  inputs.push_back(bias == kNone ? kNone : sweep.take(bias));
-  Attributes attributes = loss.attributes;
-  attributes.set("grad_scale", 1.0 / options_.micro_batches);
-  const OpId source = graph_.value(h).producer;
-  const OpId id = graph_.add_op(
-      {"linear_cross_entropy_grad", loss.name, inputs, attributes, loss.module, Phase::backward, source});
-  const std::vector<ValueId> outputs = graph_.op(id).outputs;
-  graph_.mark_output(outputs[0]);
-  sweep.add(h, outputs[1], source);
-  sweep.add(weight, outputs[2], source);
-  if (bias != kNone) sweep.add(bias, outputs[3], source);
+  Op loss = forward_.op(loss_op_);
+  loss.inputs = mapped(loss.inputs);
+  const OpId source = graph_.value(loss.inputs.front()).producer;
+  graph_.mark_output(sweep.add_loss(loss, source, 1.0 / options_.micro_batches));
 }
 
 void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) {
@@ -141,7 +132,7 @@ void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) 
     const ValueId master = p.type.dtype == DType::f32
                                ? kNone
                                : graph_.add_source(p.name + ".master", state, Category::optimizer_state);
-    const bool decays = p.type.shape.rank() > 1 || o.decay_vectors;
+    const bool decays = p.group.decays && (p.type.shape.rank() > 1 || o.decay_vectors);
     graph_.add_op({"adamw",
                    p.name + ".adamw",
                    {parameters_[i], gradients[i], m, v, hyper, norm, master},
@@ -149,6 +140,7 @@ void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) 
                     {"beta2", o.beta2},
                     {"epsilon", o.epsilon},
                     {"weight_decay", decays ? o.weight_decay : 0.0},
+                    {"learning_rate_scale", p.group.learning_rate_scale},
                     {"clip_norm", o.clip_norm}},
                    "optimizer",
                    Phase::optimizer});

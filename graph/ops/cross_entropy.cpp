@@ -22,9 +22,11 @@ Work loss_work(const OpView& op, double products) {
 }
 
 int64_t loss_workspace(const OpView& op, const DeviceTraits& device, bool with_gradient) {
-  return cpu::cross_entropy_workspace(op.in(0).shape[0], op.in(0).shape[1], op.in(1).shape[0],
-                                      op.attributes().integer("chunk_rows"), op.in(0).dtype, with_gradient,
-                                      device.threads);
+  const int64_t tokens = op.in(0).shape[0];
+  return cpu::cross_entropy_space(tokens, op.in(0).shape[1], op.in(1).shape[0],
+                                  std::min(tokens, op.attributes().integer("chunk_rows")), op.in(0).dtype,
+                                  with_gradient, device.threads)
+      .bytes();
 }
 
 }  // namespace
@@ -38,6 +40,19 @@ OpDef linear_cross_entropy() {
   d.infer = [](const OpView& op) -> std::vector<TensorType> {
     check_operands(op);
     return {scalar()};
+  };
+  d.loss_gradient = [](GradientContext& g, double scale) {
+    Attributes attributes = g.op().attributes;
+    attributes.set("grad_scale", scale);
+    const ValueId bias = g.in(3);
+    const OpId id =
+        g.emit("linear_cross_entropy_grad", "",
+               {g.in(0), g.in(1), g.in(2), bias, g.take_grad(1), bias == kNone ? kNone : g.take_grad(3)},
+               attributes);
+    g.add_grad(0, g.output_of(id, 1));
+    g.add_grad(1, g.output_of(id, 2));
+    if (bias != kNone) g.add_grad(3, g.output_of(id, 3));
+    return g.output_of(id, 0);
   };
   d.work = [](const OpView& op) { return loss_work(op, 1); };
   d.workspace = [](const OpView& op, const DeviceTraits& device) {

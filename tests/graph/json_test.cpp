@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "graph/autodiff.h"
+#include "graph/op_def.h"
 #include "graph/serialize.h"
 #include "tests/graph/small_graphs.h"
 
@@ -20,6 +21,24 @@ TEST(GraphJson, RoundTripsATrainingGraph) {
   const Graph back = graph_from_json(json::parse(document.dump()), "g.json");
   EXPECT_EQ(to_json(back), document);
   EXPECT_EQ(fingerprint(back), fingerprint(g));
+}
+
+TEST(GraphJson, KeepsParameterGroupsWhichTheUpdateFollows) {
+  Graph forward("groups");
+  const ValueId h = forward.add_source("h.weight", {DType::f32, {3, 4}}, Category::parameter, {},
+                                       {.decays = false, .learning_rate_scale = 0.25});
+  const ValueId w = forward.add_source("w.weight", {DType::f32, {5, 4}}, Category::parameter);
+  const ValueId labels = forward.add_source("labels", {DType::i32, {3}}, Category::input);
+  const ValueId x = forward.add({"add", "x", {h, h}});
+  forward.add({"linear_cross_entropy", "loss", {x, w, labels}, {{"chunk_rows", int64_t{2}}}});
+  const Graph g = graph_from_json(to_json(make_training_graph(forward, {})), "g.json");
+  EXPECT_EQ(g.value(g.require("h.weight")).group, forward.value(h).group);
+  for (const Op& op : g.ops()) {
+    if (op.def->name != "adamw") continue;
+    const bool grouped = op.name.starts_with("h.");
+    EXPECT_EQ(op.attributes.number("weight_decay"), grouped ? 0 : AdamW{}.weight_decay);
+    EXPECT_EQ(op.attributes.number("learning_rate_scale"), grouped ? 0.25 : 1);
+  }
 }
 
 TEST(GraphJson, TheFingerprintSeesShapesAttributesAndOrder) {

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Tidemark's training step against eager PyTorch's: same shapes, dtype, threads and optimizer, in turns.
+
+Prints, per model, the median of the rounds' step times and the peak bytes of both, and their ratios. The
+turns alternate so that a noisy machine is noisy to both. Needs a Python with torch, which `--python` names;
+nothing else of Tidemark does.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKED = [16 + 48 * i // 31 for i in range(32)]
+WORKLOADS = {
+    "llama-mini": [256] * 4,
+    "lstm-small": PACKED,
+    "gru-small": PACKED,
+}
+
+
+def line(command):
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def compare(name, lengths, args):
+    config = str(ROOT / "models" / "presets" / f"{name}.json")
+    common = ["--steps", str(args.steps), "--threads", str(args.threads)]
+    text = ",".join(map(str, lengths))
+    ours = [str(args.build / "bin" / "training_step"), config, "--lengths", text, *common]
+    theirs = [args.python, str(ROOT / "bench" / "pytorch" / "reference.py"), config, *common]
+    if len(set(lengths)) == 1:
+        theirs += ["--batch", str(len(lengths)), "--length", str(lengths[0])]
+    else:
+        theirs += ["--lengths", text]
+    rounds = [(line(ours), line(theirs)) for _ in range(args.rounds)]
+    seconds = [statistics.median(r[side]["step_seconds_median"] for r in rounds) for side in (0, 1)]
+    ratios = sorted(a["step_seconds_median"] / b["step_seconds_median"] for a, b in rounds)
+    bytes_ours = rounds[0][0]["measured_peak_bytes"]
+    bytes_theirs = line([*theirs, "--memory"])["peak_bytes"]
+    return {
+        "model": name, "tokens": sum(lengths), "isa": rounds[0][0]["isa"], "torch": rounds[0][1]["torch"],
+        "seconds": seconds[0], "torch_seconds": seconds[1], "time_ratio": statistics.median(ratios),
+        "time_ratio_range": [ratios[0], ratios[-1]],
+        "peak_bytes": bytes_ours, "torch_peak_bytes": bytes_theirs, "bytes_ratio": bytes_ours / bytes_theirs,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable, help="a Python that has torch")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=8, help="a turn; the first two do not count")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--models", nargs="*", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    rows = [compare(name, WORKLOADS[name], args) for name in args.models]
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return
+    print(f"{args.threads} threads, f32, {rows[0]['isa']}; torch {rows[0]['torch']}; {args.rounds} rounds in turns")
+    print(f"{'model':<12} {'ours':>9} {'torch':>9} {'ratio':>6} {'(range)':>13} {'peak':>9} {'torch':>9} {'ratio':>6}")
+    for r in rows:
+        low, high = r["time_ratio_range"]
+        print(f"{r['model']:<12} {1e3 * r['seconds']:>6.0f} ms {1e3 * r['torch_seconds']:>6.0f} ms "
+              f"{r['time_ratio']:>6.2f} {f'({low:.2f}-{high:.2f})':>13} {r['peak_bytes'] / 2**20:>5.0f} MiB "
+              f"{r['torch_peak_bytes'] / 2**20:>5.0f} MiB {r['bytes_ratio']:>6.2f}")
+
+
+if __name__ == "__main__":
+    main()
