@@ -4,6 +4,7 @@
 #include <map>
 
 namespace tidemark::arena {
+
 std::string fault_of(const Buffer& buffer) {
   const auto range = [](const Interval& i) {
     return "[" + std::to_string(i.lower) + ", " + std::to_string(i.upper) + ")";
