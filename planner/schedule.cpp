@@ -16,10 +16,10 @@ void check_order(const Graph& graph, const std::vector<OpId>& order) {
       throw Error("cannot schedule", "order", "there is no op " + std::to_string(id) + " in the graph",
                   "make a new plan for this graph");
     const Op& op = graph.op(id);
-    if (seen[static_cast<size_t>(id)] && op.phase != Phase::forward)
+    if (seen[static_cast<size_t>(id)] && !may_run_again(op))
       throw Error("cannot schedule", "op '" + op.name + "'",
-                  "it runs again but is of phase " + std::string(name_of(op.phase)),
-                  "only forward ops may run again");
+                  "it runs again, though of phase " + std::string(name_of(op.phase)) + " or in place",
+                  "only forward ops that overwrite nothing may run again");
     seen[static_cast<size_t>(id)] = true;
     if (op.phase != Phase::prepare)
       body = &op;
@@ -36,6 +36,15 @@ void check_order(const Graph& graph, const std::vector<OpId>& order) {
 }
 
 }  // namespace
+
+bool may_run_again(const Op& op) {
+  const bool in_place = std::any_of(op.def->aliases.begin(), op.def->aliases.end(), [&](const Alias& a) {
+    const auto in = static_cast<size_t>(a.in);
+    return a.required && in < op.inputs.size() && op.inputs[in] != kNone;
+  });
+  const bool refused = op.attributes.has("recompute") && !op.attributes.flag("recompute");
+  return op.phase == Phase::forward && !in_place && !refused;
+}
 
 Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order, const DeviceTraits& device) {
   check_order(graph, order);

@@ -37,9 +37,12 @@ struct Schedule {
   std::vector<Buffer> buffers;
 };
 
+/// Whether an order may hold the op more than once: a forward op that updates nothing in place.
+bool may_run_again(const Op& op);
+
 /// Binds `order` to buffers on a device with these traits. Steps keep the order: the ops of `prepare`
 /// first, the others in any order in which every value is made before it is read and read before it is
-/// overwritten; forward ops may run again. So an optimizer op may update its parameter as soon as the
+/// overwritten; some again. So an optimizer op may update its parameter as soon as the
 /// gradient is there. Throws Error naming the op where one is missing, runs again though it must not, or
 /// reads what is not there.
 Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order, const DeviceTraits& device);

@@ -215,7 +215,7 @@ TEST(Schedule, RefusesOrdersThatCannotRun) {
   EXPECT_THAT(error(late), HasSubstr("before any op made it"));
   std::vector<OpId> twice = order;
   twice.push_back(order.back());
-  EXPECT_THAT(error(twice), HasSubstr("it runs again but is of phase optimizer"));
+  EXPECT_THAT(error(twice), HasSubstr("it runs again, though of phase optimizer"));
   std::vector<OpId> updated = order;  // layer 0 once more, after the optimizer changed its weights
   updated.push_back(graph.value(graph.require("layers.0.q_proj")).producer);
   EXPECT_THAT(error(updated), HasSubstr("overwrote it"));
