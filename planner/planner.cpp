@@ -76,6 +76,8 @@ Plan to_plan(const Graph& graph, const PlanRequest& request, const RematProblem&
   plan.offsets = std::move(choice.candidate.offsets);
   finish_plan(graph, plan);
   plan.unplanned_peak_bytes = problem.keep_all().arena_bytes;
+  for (const Step& step : plan.schedule.steps)
+    plan.step_seconds.push_back(request.times.seconds[static_cast<size_t>(step.op)]);
   plan.predicted_seconds = choice.candidate.seconds;
   plan.unplanned_seconds = problem.keep_all().seconds;
   // What must run once bounds it, too, in whatever order it is summed.

@@ -11,7 +11,7 @@ namespace {
 std::string cut(const std::string& module, int depth) {
   size_t at = 0;
   for (int i = 0; i < depth && at != std::string::npos; ++i) at = module.find('.', i == 0 ? 0 : at + 1);
-  return module.empty() ? "(none)" : module.substr(0, at);
+  return module.empty() ? "(inputs)" : module.substr(0, at);
 }
 
 bool lives_at(const TraceBuffer& b, int32_t step) {
@@ -66,7 +66,7 @@ Attribution attribute(const Trace& trace, int module_depth, size_t values) {
   a.peak_step = peak->step;
   a.peak_bytes = peak->total();
   a.categories = peak->bytes;
-  a.peak_ms = static_cast<double>(peak->time_ns - timeline.front().time_ns) * 1e-6;
+  a.peak_ms = (static_cast<double>(peak->time_ns) - static_cast<double>(timeline.front().time_ns)) * 1e-6;
 
   std::map<std::string, int64_t> modules;
   for (const TraceBuffer& b : trace.buffers()) {
