@@ -33,8 +33,10 @@ Portfolio::Portfolio(const Sections& sections, const Techniques& techniques)
     : sections_(sections), techniques_(techniques), tree_(sections, techniques) {
   for (Key key : {Key::life, Key::size, Key::area, Key::sections})
     for (const Named& pick : kPicks) {
-      entries_.push_back({{pick.pick, keys_of(sections, key), {}},
-                          std::string("exact search, ") + pick.name + ", " + name_of(key)});
+      Entry& entry = entries_.emplace_back();
+      entry.strategy.pick = pick.pick;
+      entry.strategy.preference = keys_of(sections, key);
+      entry.name = std::string("exact search, ") + pick.name + ", " + name_of(key);
       if (!techniques.restarts) return;
     }
 }
