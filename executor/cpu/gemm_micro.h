@@ -200,8 +200,8 @@ inline void pack_columns(const T* a, int64_t lda, const int32_t* rows, int64_t m
       float* to = out + i * k + p0 * width;
       for (int64_t p = p0; p < p1; ++p, to += width) {
         const Vec v = load(a + (rows ? rows[p] : p) * lda + i, width);
-        // Past the tile's own columns a whole vector only reaches what is still to be packed.
-        p + 1 < k ? store(to, v) : store(to, v, width);
+        // A whole vector may reach the tile's next rows, still to be packed, but not the next tile.
+        (k - p) * width >= kLanes ? store(to, v) : store(to, v, width);
       }
     }
   }

@@ -9,8 +9,7 @@
 namespace tidemark {
 
 /// By plan.schedule.buffers, a row for each value that a buffer holds in turn. A source belongs to the module
-/// whose parameter it is or serves
-/// ("model.norm.weight" and its optimizer states to "model.norm").
+/// whose parameter it is or serves ("model.norm.weight" and its optimizer states to "model.norm").
 std::vector<TraceBuffer> trace_buffers(const Graph& graph, const Plan& plan);
 
 std::vector<ProgramStep> trace_program(const Graph& graph, const Plan& plan);

@@ -46,7 +46,7 @@ TEST_F(TraceCollectorTest, TellsThePlanAndTheTimes) {
   ASSERT_EQ(trace.runs().size(), 3u * 5u);
   ASSERT_EQ(trace.steps().size(), 3u);
   int64_t now = 0;
-  for (const Run& run : trace.runs()) {
+  for (const auto& run : trace.runs()) {
     const TrainingStep& step = trace.steps()[static_cast<size_t>(run.training_step)];
     if (run.micro_batch == -1 && run.first == 0) now = step.start_ns;
     for (const TimeSpan& t : trace.times(run)) {
