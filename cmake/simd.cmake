@@ -8,8 +8,8 @@ function(tidemark_simd target)
     target_link_libraries(${objects} PRIVATE tidemark_options)
     target_compile_definitions(${objects} PRIVATE TIDEMARK_ISA_NS=${isa})
     target_compile_options(${objects} PRIVATE -march=${march} -O3 -fopenmp-simd -Wno-psabi)
-    # GCC 12's own AVX-512 header trips it (its bug 105593).
-    target_compile_options(${objects} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    # GCC 12's own AVX-512 header trips both (its bug 105593).
+    target_compile_options(${objects} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-uninitialized>)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
   endforeach()
 endfunction()

@@ -40,18 +40,26 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, 
   return t;
 }
 
-int64_t gemm_workspace(const GemmShape& s, int threads) {
-  const bool bf16 = s.dtype == DType::bf16;
-  const GemmTiles t = gemm_tiles(
-      s.m, s.n, s.k, gemm_copies_a(bf16, s.a_transposed, s.a_transposed ? s.m : s.k), bf16, threads);
-  return t.thread_bytes * std::min<int64_t>(threads, t.rows * t.columns);
+int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads) {
+  int64_t bytes = 0;
+  for (int t = 1; t <= threads; ++t) {
+    const GemmTiles tiles = gemm_tiles(m, n, k, copy_a, c_bf16, t);
+    bytes = std::max(bytes, tiles.thread_bytes * std::min<int64_t>(t, tiles.rows * tiles.columns));
+  }
+  return bytes;
 }
 
-int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns, int) {
-  return rounded((tokens + 127) / 128 * columns * 4);
+int64_t gemm_workspace(const GemmShape& s, int threads) {
+  const bool bf16 = s.dtype == DType::bf16;
+  return gemm_scratch(s.m, s.n, s.k, gemm_copies_a(bf16, s.a_transposed, s.a_transposed ? s.m : s.k), bf16,
+                      threads);
 }
-int64_t column_sum_workspace(int64_t tokens, int64_t columns, int) {
-  return rounded((tokens + 127) / 128 * columns * 4);
+
+int64_t embedding_grad_workspace(int64_t tokens) {
+  return rounded(tokens * 8);
+}
+int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns) {
+  return rounded(divided(tokens, kRmsNormGradRows) * columns * 4);
 }
 int64_t attention_workspace(int64_t head_dim, DType, int threads) {
   return rounded(64 * (4 * head_dim + 64) * 4) * threads;
@@ -62,10 +70,26 @@ int64_t attention_grad_workspace(int64_t tokens, int64_t head_dim, DType, int th
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary) {
   return std::clamp<int64_t>((1 << 20) / vocabulary, 1, tokens);
 }
-int64_t cross_entropy_workspace(int64_t, int64_t hidden, int64_t vocabulary, int64_t chunk_rows, DType dtype,
-                                bool, int threads) {
-  return rounded(chunk_rows * vocabulary * 4) +
-         gemm_workspace({vocabulary, hidden, chunk_rows, dtype, true}, threads);
+CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t hidden, int64_t vocabulary, int64_t chunk_rows,
+                                      DType dtype, bool with_gradient, int threads) {
+  const bool bf16 = dtype == DType::bf16;
+  CrossEntropySpace space;
+  space.logits_ld = divided(vocabulary, 16) * 16;
+  // Rows that lie a multiple of 4 KiB apart would share cache sets.
+  if (space.logits_ld % 1024 == 0) space.logits_ld += 16;
+  space.logits_bytes = rounded(chunk_rows * space.logits_ld * 4);
+  space.losses_bytes = rounded(tokens * 4);
+  const auto products = [&](int64_t rows) {
+    const int64_t logits =
+        gemm_scratch(rows, vocabulary, hidden, gemm_copies_a(bf16, false, hidden), false, threads);
+    if (!with_gradient) return logits;
+    return std::max({logits, gemm_scratch(vocabulary, hidden, rows, true, bf16, threads),
+                     gemm_scratch(rows, hidden, vocabulary, gemm_copies_a(false, false, space.logits_ld),
+                                  bf16, threads)});
+  };
+  const int64_t last = tokens - (divided(tokens, chunk_rows) - 1) * chunk_rows;
+  space.product_bytes = std::max(products(chunk_rows), products(last));
+  return space;
 }
 int64_t recurrent_workspace(int64_t hidden, int gates, int64_t, DType, int) {
   return rounded(hidden * hidden * gates * 4);
@@ -77,8 +101,11 @@ int64_t recurrent_weight_grad_workspace(int64_t tokens, int64_t gate_columns, in
                                         int threads) {
   return rounded(tokens * hidden * 4) + gemm_workspace({gate_columns, hidden, tokens, dtype, true}, threads);
 }
-int64_t grad_norm_workspace(int64_t total_elements) {
-  return rounded((total_elements + 4095) / 4096 * 4 + 64);
+int64_t grad_norm_blocks(int64_t elements) {
+  return divided(elements, kGradNormBlock);
+}
+int64_t grad_norm_workspace(int64_t blocks) {
+  return rounded(blocks * 8);
 }
 
 }  // namespace tidemark::cpu

@@ -17,6 +17,8 @@ struct GemmShape {
   bool a_transposed = false;
 };
 int64_t gemm_workspace(const GemmShape& shape, int threads);
+/// The same for any operands (gemm_tiles): enough for `threads` or fewer.
+int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads);
 
 /// How a product is cut: `rows` x `columns` tiles, each the task of one thread with `thread_bytes` of
 /// scratch. Along k it is cut every `k_block`, by k alone, so that sums do not depend on the threads.
@@ -33,17 +35,28 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, 
 /// multiple of 4 KiB apart would share cache sets.
 bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda);
 
-int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns, int threads);
-int64_t column_sum_workspace(int64_t tokens, int64_t columns, int threads);
+/// The tokens sorted by id.
+int64_t embedding_grad_workspace(int64_t tokens);
+
+/// The weight's gradient of every so many rows.
+inline constexpr int64_t kRmsNormGradRows = 32;
+int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns);
 
 int64_t attention_workspace(int64_t head_dim, DType dtype, int threads);
 /// `tokens`: the longest sequence there can be.
 int64_t attention_grad_workspace(int64_t tokens, int64_t head_dim, DType dtype, int threads);
 
-/// Rows of logits made at once; the chunk's logits and what the products need are the workspace.
+/// Rows of logits made at once.
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary);
-int64_t cross_entropy_workspace(int64_t tokens, int64_t hidden, int64_t vocabulary, int64_t chunk_rows,
-                                DType dtype, bool with_gradient, int threads);
+/// One after the other: a chunk's logits (rows of logits_ld floats), a loss per token, the products' scratch.
+struct CrossEntropySpace {
+  int64_t logits_ld = 0;
+  int64_t logits_bytes = 0, losses_bytes = 0, product_bytes = 0;
+
+  int64_t bytes() const { return logits_bytes + losses_bytes + product_bytes; }
+};
+CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t hidden, int64_t vocabulary, int64_t chunk_rows,
+                                      DType dtype, bool with_gradient, int threads);
 
 /// `gates`: 1 (RNN), 3 (GRU), 4 (LSTM).
 int64_t recurrent_workspace(int64_t hidden, int gates, int64_t max_batch, DType dtype, int threads);
@@ -51,6 +64,9 @@ int64_t recurrent_grad_workspace(int64_t hidden, int gates, int64_t max_batch, D
 int64_t recurrent_weight_grad_workspace(int64_t tokens, int64_t gate_columns, int64_t hidden, DType dtype,
                                         int threads);
 
-int64_t grad_norm_workspace(int64_t total_elements);
+/// Blocks of a tensor whose squares are summed apart, and the sums of all blocks.
+inline constexpr int64_t kGradNormBlock = 1 << 14;
+int64_t grad_norm_blocks(int64_t elements);
+int64_t grad_norm_workspace(int64_t blocks);
 
 }  // namespace tidemark::cpu

@@ -10,6 +10,28 @@ namespace {
 const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
   // A line per op, in the order of graph/registry.cpp.
   static const std::unordered_map<std::string_view, Kernel> kernels = {
+      {"embedding", ops::embedding_cpu},
+      {"embedding_grad", ops::embedding_grad_cpu},
+      {"linear", ops::linear_cpu},
+      {"linear_grad_input", ops::linear_grad_input_cpu},
+      {"linear_grad_weight", ops::linear_grad_weight_cpu},
+      {"column_sum", ops::column_sum_cpu},
+      {"rms_norm", ops::rms_norm_cpu},
+      {"rms_norm_grad", ops::rms_norm_grad_cpu},
+      {"rope_table", ops::rope_table_cpu},
+      {"rope", ops::rope_cpu},
+      {"swiglu", ops::swiglu_cpu},
+      {"swiglu_grad", ops::swiglu_grad_cpu},
+      {"add", ops::add_cpu},
+      {"linear_cross_entropy", ops::linear_cross_entropy_cpu},
+      {"linear_cross_entropy_grad", ops::linear_cross_entropy_grad_cpu},
+      {"concat_columns", ops::concat_columns_cpu},
+      {"split_columns", ops::split_columns_cpu},
+      {"dropout", ops::dropout_cpu},
+      {"clear", ops::clear_cpu},
+      {"accumulate", ops::accumulate_cpu},
+      {"grad_norm", ops::grad_norm_cpu},
+      {"adamw", ops::adamw_cpu},
   };
   return kernels;
 }

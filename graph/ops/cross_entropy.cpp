@@ -22,9 +22,11 @@ Work loss_work(const OpView& op, double products) {
 }
 
 int64_t loss_workspace(const OpView& op, const DeviceTraits& device, bool with_gradient) {
-  return cpu::cross_entropy_workspace(op.in(0).shape[0], op.in(0).shape[1], op.in(1).shape[0],
-                                      op.attributes().integer("chunk_rows"), op.in(0).dtype, with_gradient,
-                                      device.threads);
+  const int64_t tokens = op.in(0).shape[0];
+  return cpu::cross_entropy_space(tokens, op.in(0).shape[1], op.in(1).shape[0],
+                                  std::min(tokens, op.attributes().integer("chunk_rows")), op.in(0).dtype,
+                                  with_gradient, device.threads)
+      .bytes();
 }
 
 }  // namespace

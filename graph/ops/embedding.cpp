@@ -1,3 +1,4 @@
+#include "graph/cpu_workspace.h"
 #include "graph/ops/all.h"
 #include "graph/ops/check.h"
 
@@ -40,6 +41,9 @@ OpDef embedding_grad() {
   };
   d.work = [](const OpView& op) {
     return Work{static_cast<double>(op.in(1).shape.elements()), operand_bytes(op)};
+  };
+  d.workspace = [](const OpView& op, const DeviceTraits&) {
+    return cpu::embedding_grad_workspace(op.in(0).shape[0]);
   };
   d.aliases = {{0, 2, true}};
   return d;

@@ -114,9 +114,6 @@ OpDef column_sum() {
   d.work = [](const OpView& op) {
     return Work{static_cast<double>(op.in(0).shape.elements()), operand_bytes(op)};
   };
-  d.workspace = [](const OpView& op, const DeviceTraits& device) {
-    return cpu::column_sum_workspace(op.in(0).shape[0], op.in(0).shape[1], device.threads);
-  };
   d.aliases = {{0, 2, true}};
   return d;
 }

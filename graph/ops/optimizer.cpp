@@ -15,9 +15,9 @@ OpDef grad_norm() {
   };
   d.work = [](const OpView& op) { return Work{operand_bytes(op) / 2, operand_bytes(op)}; };
   d.workspace = [](const OpView& op, const DeviceTraits&) {
-    int64_t elements = 0;
-    for (int i = 0; i < op.inputs(); ++i) elements += op.in(i).shape.elements();
-    return cpu::grad_norm_workspace(elements);
+    int64_t blocks = 0;
+    for (int i = 0; i < op.inputs(); ++i) blocks += cpu::grad_norm_blocks(op.in(i).shape.elements());
+    return cpu::grad_norm_workspace(blocks);
   };
   return d;
 }

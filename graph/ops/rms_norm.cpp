@@ -41,8 +41,8 @@ OpDef rms_norm_grad() {
     return {x, vector(x.dtype, x.shape[1])};
   };
   d.work = elementwise_work(8);
-  d.workspace = [](const OpView& op, const DeviceTraits& device) {
-    return cpu::rms_norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1], device.threads);
+  d.workspace = [](const OpView& op, const DeviceTraits&) {
+    return cpu::rms_norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1]);
   };
   d.aliases = {{0, 4, false}, {0, 0, false}};
   return d;

@@ -1,0 +1,60 @@
+#include "executor/ops/pointwise.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "executor/ops/all.h"
+#include "executor/ops/operands.h"
+
+namespace tidemark::ops {
+namespace {
+
+template <typename Range>
+void run_pointwise(const KernelArgs& args, Range range) {
+  Pointwise p;
+  p.bf16 = is_bf16(args.op.out(0));
+  std::copy_n(args.inputs.begin(), std::min<size_t>(args.inputs.size(), 3), p.inputs);
+  std::copy_n(args.outputs.begin(), std::min<size_t>(args.outputs.size(), 2), p.outputs);
+  parallel_ranges(args.pool, args.op.out(0).shape.elements(), kGrain,
+                  [&](int64_t begin, int64_t end) { range(p, begin, end); });
+}
+
+}  // namespace
+
+void swiglu_cpu(const KernelArgs& args) {
+  run_pointwise(args, TIDEMARK_SIMD(swiglu_range));
+}
+
+void swiglu_grad_cpu(const KernelArgs& args) {
+  run_pointwise(args, TIDEMARK_SIMD(swiglu_grad_range));
+}
+
+void add_cpu(const KernelArgs& args) {
+  run_pointwise(args, TIDEMARK_SIMD(add_range));
+}
+
+void accumulate_cpu(const KernelArgs& args) {
+  add_cpu(args);
+}
+
+void clear_cpu(const KernelArgs& args) {
+  parallel_ranges(args.pool, args.op.out(0).bytes(), 4 * kGrain, [&](int64_t begin, int64_t end) {
+    std::memset(args.out<char>(0) + begin, 0, static_cast<size_t>(end - begin));
+  });
+}
+
+void dropout_cpu(const KernelArgs& args) {
+  const double probability = args.op.attributes().number("probability");
+  const int32_t* seed = args.in<int32_t>(1);
+  DropoutMask mask;
+  mask.key[0] = static_cast<uint32_t>(seed[0]);
+  mask.key[1] = static_cast<uint32_t>(seed[1]);
+  mask.site = static_cast<uint64_t>(args.op.attributes().integer("site"));
+  mask.threshold = static_cast<uint32_t>(std::min(std::floor(probability * 0x1p32), 0x1p32 - 1));
+  mask.scale = static_cast<float>(1 / (1 - probability));
+  static_assert(kGrain % (4 * kPhiloxBatch) == 0);
+  const auto range = TIDEMARK_SIMD(dropout_range);
+  run_pointwise(args, [&](const Pointwise& p, int64_t begin, int64_t end) { range(p, mask, begin, end); });
+}
+
+}  // namespace tidemark::ops

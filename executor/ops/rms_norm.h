@@ -1,0 +1,36 @@
+// Rows of root-mean-square norms and their gradients: the vector code of rms_norm.cpp.
+#pragma once
+
+#include <cstdint>
+
+#include "executor/cpu/isa.h"
+
+namespace tidemark::ops {
+
+struct RmsNorm {
+  bool bf16 = false;
+  int64_t columns = 0;
+  float epsilon = 0;
+  const void* x = nullptr;
+  const void* weight = nullptr;
+  void* y = nullptr;
+  float* rstd = nullptr;
+};
+
+struct RmsNormGrad {
+  bool bf16 = false;
+  int64_t columns = 0;
+  const void* dy = nullptr;
+  const void* x = nullptr;
+  const void* weight = nullptr;
+  const float* rstd = nullptr;
+  const void* residual_grad = nullptr;  ///< null: zero
+  void* dx = nullptr;                   ///< may be dy or residual_grad
+};
+
+TIDEMARK_SIMD_DECLARE(void rms_norm_rows(const RmsNorm& norm, int64_t begin, int64_t end);
+                      /// Sets dweight[columns] to these rows' part of the weight's gradient.
+                      void rms_norm_grad_rows(const RmsNormGrad& grad, int64_t begin, int64_t end,
+                                              float* dweight);)
+
+}  // namespace tidemark::ops

@@ -1,0 +1,23 @@
+// Rows of rotations by position: the vector code of rope.cpp.
+#pragma once
+
+#include <cstdint>
+
+#include "executor/cpu/isa.h"
+
+namespace tidemark::ops {
+
+struct Rope {
+  bool bf16 = false;
+  int64_t heads = 0;
+  int64_t head_columns = 0;
+  int64_t pairs = 0;  ///< turned in each head; its columns past 2 * pairs are copied
+  bool inverse = false;
+  const void* x = nullptr;
+  const float* table = nullptr;  ///< a row per token: cosines[pairs], sines[pairs]
+  void* y = nullptr;             ///< may be x
+};
+
+TIDEMARK_SIMD_DECLARE(void rope_rows(const Rope& rope, int64_t begin, int64_t end);)
+
+}  // namespace tidemark::ops
