@@ -1,4 +1,5 @@
-// Rows of root-mean-square norms and their gradients: the vector code of rms_norm.cpp.
+// Rows of root-mean-square norms, of x or x * silu(gate), and their gradients: the vector code of
+// rms_norm.cpp.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,8 @@ struct RmsNorm {
   int64_t columns = 0;
   float epsilon = 0;
   const void* x = nullptr;
+  const void* gate = nullptr;  ///< its first column; null: no gate
+  int64_t gate_stride = 0;
   const void* weight = nullptr;
   void* y = nullptr;
   float* rstd = nullptr;
@@ -22,10 +25,13 @@ struct RmsNormGrad {
   int64_t columns = 0;
   const void* dy = nullptr;
   const void* x = nullptr;
+  const void* gate = nullptr;
+  int64_t gate_stride = 0;  ///< of dgate, too
   const void* weight = nullptr;
   const float* rstd = nullptr;
   const void* residual_grad = nullptr;  ///< null: zero
-  void* dx = nullptr;                   ///< may be dy or residual_grad
+  void* dx = nullptr;                   ///< may be dy or residual_grad, or with a gate x
+  void* dgate = nullptr;                ///< with a gate: its first column; added to
 };
 
 TIDEMARK_SIMD_DECLARE(void rms_norm_rows(const RmsNorm& norm, int64_t begin, int64_t end);
