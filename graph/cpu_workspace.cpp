@@ -12,6 +12,7 @@ int64_t rounded(int64_t bytes) {
 constexpr int64_t kTileRows = 512;
 constexpr int64_t kCopiedTileRows = 256;
 constexpr int64_t kTilePanels = 8;
+constexpr int64_t kLargestKBlock = 320;
 
 int64_t divided(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -25,7 +26,7 @@ bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda) {
 
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads) {
   GemmTiles t;
-  t.k_block = divided(k, divided(k, 320));
+  t.k_block = divided(k, divided(k, kLargestKBlock));
   t.panels = divided(n, kPanelColumns);
   t.rows = divided(m, copy_a ? kCopiedTileRows : kTileRows);
   t.columns = divided(t.panels, kTilePanels);
@@ -61,11 +62,20 @@ int64_t embedding_grad_workspace(int64_t tokens) {
 int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns) {
   return rounded(divided(tokens, kRmsNormGradRows) * columns * 4);
 }
-int64_t attention_workspace(int64_t head_dim, DType, int threads) {
-  return rounded(64 * (4 * head_dim + 64) * 4) * threads;
+int64_t attention_workspace(int64_t head_dim, int threads) {
+  // Of a block: q, o, keys and values with their padding, scores, the running maximum and sum.
+  return rounded(4 * kAttentionBlock * (2 * head_dim + 2 * (head_dim + 16) + kPanelColumns + 2)) * threads;
 }
-int64_t attention_grad_workspace(int64_t tokens, int64_t head_dim, DType, int threads) {
-  return rounded((tokens + 64 * 8) * head_dim * 4) * threads;
+AttentionGradSpace attention_grad_space(int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_dim,
+                                        DType dtype) {
+  const int64_t padded_dim = divided(head_dim, kPanelColumns) * kPanelColumns;
+  AttentionGradSpace s;
+  // Of a block: q, do and dq as columns, q and do as rows, keys and values, p and ds, lse and delta.
+  s.thread_bytes = rounded(4 * kAttentionBlock *
+                           (3 * head_dim + 2 * padded_dim + 2 * (head_dim + 16) + 2 * kPanelColumns + 2));
+  s.progress_bytes = rounded(4 * divided(tokens, kAttentionBlock) * heads);
+  if (dtype != DType::f32) s.sums_bytes = rounded(4 * tokens * kv_heads * head_dim);
+  return s;
 }
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary) {
   return std::clamp<int64_t>((1 << 20) / vocabulary, 1, tokens);
@@ -91,15 +101,24 @@ CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t hidden, int64_t vo
   space.product_bytes = std::max(products(chunk_rows), products(last));
   return space;
 }
-int64_t recurrent_workspace(int64_t hidden, int gates, int64_t, DType, int) {
-  return rounded(hidden * hidden * gates * 4);
+RecurrentSpace recurrent_space(int64_t hidden, int64_t gates, int64_t max_batch, bool backward) {
+  RecurrentSpace s;
+  s.packed = divided(hidden, kPanelColumns) * kPanelColumns * gates * hidden;
+  // An odd number of cache lines: rows that lie a power of two apart would share cache sets.
+  s.state_ld = (divided(backward ? gates * hidden : hidden, 16) | 1) * 16;
+  s.state = max_batch * s.state_ld;
+  if (backward) s.carry = divided(max_batch * hidden, 16) * 16;
+  return s;
 }
-int64_t recurrent_grad_workspace(int64_t hidden, int gates, int64_t max_batch, DType, int) {
-  return rounded(hidden * hidden * gates * 4 + max_batch * hidden * 8);
-}
-int64_t recurrent_weight_grad_workspace(int64_t tokens, int64_t gate_columns, int64_t hidden, DType dtype,
-                                        int threads) {
-  return rounded(tokens * hidden * 4) + gemm_workspace({gate_columns, hidden, tokens, dtype, true}, threads);
+RecurrentWeightGradSpace recurrent_weight_grad_space(int64_t tokens, int64_t gate_columns,
+                                                     int64_t tail_columns, int64_t hidden, DType dtype,
+                                                     int threads) {
+  // How many rows take part depends on the data: count the widest cut along them.
+  const int64_t k = std::min(tokens, kLargestKBlock);
+  const auto product = [&](int64_t m) {
+    return m > 0 ? gemm_workspace({m, hidden, k, dtype, true}, threads) : 0;
+  };
+  return {rounded(tokens * 4), std::max(product(gate_columns - tail_columns), product(tail_columns))};
 }
 int64_t grad_norm_blocks(int64_t elements) {
   return divided(elements, kGradNormBlock);

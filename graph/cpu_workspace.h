@@ -42,9 +42,18 @@ int64_t embedding_grad_workspace(int64_t tokens);
 inline constexpr int64_t kRmsNormGradRows = 32;
 int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns);
 
-int64_t attention_workspace(int64_t head_dim, DType dtype, int threads);
-/// `tokens`: the longest sequence there can be.
-int64_t attention_grad_workspace(int64_t tokens, int64_t head_dim, DType dtype, int threads);
+/// Queries of a task of attention, and keys of a tile.
+inline constexpr int64_t kAttentionBlock = 64;
+int64_t attention_workspace(int64_t head_dim, int threads);
+struct AttentionGradSpace {
+  int64_t thread_bytes = 0;
+  int64_t progress_bytes = 0;  ///< an i32 per query block and head: how far along the keys it is
+  int64_t sums_bytes = 0;      ///< of dk and of dv each, where they are not stored as f32
+
+  int64_t total(int threads) const { return threads * thread_bytes + progress_bytes + 2 * sums_bytes; }
+};
+AttentionGradSpace attention_grad_space(int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_dim,
+                                        DType dtype);
 
 /// Rows of logits made at once.
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary);
@@ -58,11 +67,25 @@ struct CrossEntropySpace {
 CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t hidden, int64_t vocabulary, int64_t chunk_rows,
                                       DType dtype, bool with_gradient, int threads);
 
-/// `gates`: 1 (RNN), 3 (GRU), 4 (LSTM).
-int64_t recurrent_workspace(int64_t hidden, int gates, int64_t max_batch, DType dtype, int threads);
-int64_t recurrent_grad_workspace(int64_t hidden, int gates, int64_t max_batch, DType dtype, int threads);
-int64_t recurrent_weight_grad_workspace(int64_t tokens, int64_t gate_columns, int64_t hidden, DType dtype,
-                                        int threads);
+/// Floats, one after the other: the packed weight, two states (h, or going back the gates' gradients, of
+/// every sequence), and going back what a cell hands to the time before. `gates`: 1 (RNN), 3 (GRU), 4 (LSTM).
+struct RecurrentSpace {
+  int64_t packed = 0;
+  int64_t state = 0, state_ld = 0;
+  int64_t carry = 0;
+
+  int64_t bytes() const { return 4 * (packed + 2 * state + carry); }
+};
+RecurrentSpace recurrent_space(int64_t hidden, int64_t gates, int64_t max_batch, bool backward);
+/// A row map, then the scratch of a product, or of one and of another for the last `tail_columns`.
+struct RecurrentWeightGradSpace {
+  int64_t row_map_bytes = 0, product_bytes = 0;
+
+  int64_t bytes() const { return row_map_bytes + product_bytes; }
+};
+RecurrentWeightGradSpace recurrent_weight_grad_space(int64_t tokens, int64_t gate_columns,
+                                                     int64_t tail_columns, int64_t hidden, DType dtype,
+                                                     int threads);
 
 /// Blocks of a tensor whose squares are summed apart, and the sums of all blocks.
 inline constexpr int64_t kGradNormBlock = 1 << 14;

@@ -17,31 +17,15 @@ using Vec = __m512;
 using IntVec = __m512i;
 inline constexpr int kLanes = 16;
 
-inline Vec broadcast(float x) {
-  return _mm512_set1_ps(x);
-}
-inline Vec fma(Vec a, Vec b, Vec c) {
-  return _mm512_fmadd_ps(a, b, c);
-}
-inline Vec fnma(Vec a, Vec b, Vec c) {
-  return _mm512_fnmadd_ps(a, b, c);
-}
+inline Vec broadcast(float x) { return _mm512_set1_ps(x); }
+inline Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+inline Vec fnma(Vec a, Vec b, Vec c) { return _mm512_fnmadd_ps(a, b, c); }
 /// NaN where the second operand is.
-inline Vec max(Vec a, Vec b) {
-  return _mm512_max_ps(a, b);
-}
-inline Vec min(Vec a, Vec b) {
-  return _mm512_min_ps(a, b);
-}
-inline Vec sqrt(Vec a) {
-  return _mm512_sqrt_ps(a);
-}
-inline Vec round_even(Vec a) {
-  return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);
-}
-inline Vec abs(Vec a) {
-  return _mm512_abs_ps(a);
-}
+inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+inline Vec sqrt(Vec a) { return _mm512_sqrt_ps(a); }
+inline Vec round_even(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT); }
+inline Vec abs(Vec a) { return _mm512_abs_ps(a); }
 inline Vec with_sign_of(Vec magnitude, Vec sign) {
   return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
       _mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(sign), _mm512_castps_si512(magnitude), 0xCA));
@@ -50,20 +34,12 @@ inline Vec with_sign_of(Vec magnitude, Vec sign) {
 inline Vec select_less(Vec a, Vec b, Vec x, Vec y) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
-inline Vec times_power_of_two(Vec a, Vec exponent) {
-  return _mm512_scalef_ps(a, exponent);
-}
+inline Vec times_power_of_two(Vec a, Vec exponent) { return _mm512_scalef_ps(a, exponent); }
 /// The same where the exponent is within [-126, 127]; otherwise anything.
-inline Vec times_normal_power_of_two(Vec a, Vec exponent) {
-  return times_power_of_two(a, exponent);
-}
+inline Vec times_normal_power_of_two(Vec a, Vec exponent) { return times_power_of_two(a, exponent); }
 
-inline Vec load(const float* p) {
-  return _mm512_loadu_ps(p);
-}
-inline void store(float* p, Vec v) {
-  _mm512_storeu_ps(p, v);
-}
+inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
+inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 inline Vec load(const float* p, int n) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
 }
@@ -81,15 +57,11 @@ inline __m256i narrow(Vec v) {
   const __m512i kept = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16));
 }
-inline Vec load(const Bf16* p) {
-  return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-}
+inline Vec load(const Bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 inline Vec load(const Bf16* p, int n) {
   return widen(_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p));
 }
-inline void store(Bf16* p, Vec v) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(v));
-}
+inline void store(Bf16* p, Vec v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(v)); }
 inline void store(Bf16* p, Vec v, int n) {
   _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << n) - 1), narrow(v));
 }
@@ -112,31 +84,17 @@ using Vec = __m256;
 using IntVec = __m256i;
 inline constexpr int kLanes = 8;
 
-inline Vec broadcast(float x) {
-  return _mm256_set1_ps(x);
-}
-inline Vec fma(Vec a, Vec b, Vec c) {
-  return _mm256_fmadd_ps(a, b, c);
-}
-inline Vec fnma(Vec a, Vec b, Vec c) {
-  return _mm256_fnmadd_ps(a, b, c);
-}
+inline Vec broadcast(float x) { return _mm256_set1_ps(x); }
+inline Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+inline Vec fnma(Vec a, Vec b, Vec c) { return _mm256_fnmadd_ps(a, b, c); }
 /// NaN where the second operand is.
-inline Vec max(Vec a, Vec b) {
-  return _mm256_max_ps(a, b);
-}
-inline Vec min(Vec a, Vec b) {
-  return _mm256_min_ps(a, b);
-}
-inline Vec sqrt(Vec a) {
-  return _mm256_sqrt_ps(a);
-}
+inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+inline Vec min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
+inline Vec sqrt(Vec a) { return _mm256_sqrt_ps(a); }
 inline Vec round_even(Vec a) {
   return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-inline Vec abs(Vec a) {
-  return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
-}
+inline Vec abs(Vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 inline Vec with_sign_of(Vec magnitude, Vec sign) {
   const Vec bit = _mm256_set1_ps(-0.0f);
   return _mm256_or_ps(_mm256_andnot_ps(bit, magnitude), _mm256_and_ps(bit, sign));
@@ -164,18 +122,10 @@ inline Vec times_normal_power_of_two(Vec a, Vec exponent) {
 inline __m256i first_lanes(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-inline Vec load(const float* p) {
-  return _mm256_loadu_ps(p);
-}
-inline void store(float* p, Vec v) {
-  _mm256_storeu_ps(p, v);
-}
-inline Vec load(const float* p, int n) {
-  return _mm256_maskload_ps(p, first_lanes(n));
-}
-inline void store(float* p, Vec v, int n) {
-  _mm256_maskstore_ps(p, first_lanes(n), v);
-}
+inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
+inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
+inline Vec load(const float* p, int n) { return _mm256_maskload_ps(p, first_lanes(n)); }
+inline void store(float* p, Vec v, int n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
 inline Vec widen(__m128i half) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
@@ -188,12 +138,8 @@ inline __m128i narrow(Vec v) {
   const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
   return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
 }
-inline Vec load(const Bf16* p) {
-  return widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
-inline void store(Bf16* p, Vec v) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), narrow(v));
-}
+inline Vec load(const Bf16* p) { return widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline void store(Bf16* p, Vec v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), narrow(v)); }
 inline Vec load(const Bf16* p, int n) {
   Bf16 lanes[kLanes] = {};
   std::memcpy(lanes, p, static_cast<size_t>(n) * sizeof(Bf16));
@@ -217,13 +163,9 @@ inline float largest(Vec v) {
 
 #endif
 
-inline Vec zero() {
-  return broadcast(0);
-}
+inline Vec zero() { return broadcast(0); }
 
-inline int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /// How much of a vector a step of `lanes` covers.
 struct Full {};
@@ -255,9 +197,7 @@ inline void lanes(int64_t begin, int64_t end, F&& fn) {
   if (i < end) fn(i, Part{static_cast<int>(end - i)});
 }
 
-inline float to_float(float x) {
-  return x;
-}
+inline float to_float(float x) { return x; }
 inline float to_float(Bf16 x) {
   const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
   float f;

@@ -1,4 +1,4 @@
-// exp, tanh, the logistic function and softplus on vectors, to within about 2 ulp; branch-free.
+// exp, exp2, tanh, the logistic function and softplus on vectors, to within about 2 ulp; branch-free.
 // Polynomials are those of Cephes (Moshier 1989) where nothing else is said. NaN gives NaN.
 #pragma once
 
@@ -22,6 +22,32 @@ inline Vec exp(Vec x) {
   return times_power_of_two(p, n);
 }
 
+/// 2^r, |r| <= 1/2: a fit of least maximal error, 2e-9.
+inline Vec exp2_fraction(Vec r) {
+  Vec p = broadcast(1.535336188319500e-4f);
+  p = fma(p, r, broadcast(1.339887440266574e-3f));
+  p = fma(p, r, broadcast(9.618437357674640e-3f));
+  p = fma(p, r, broadcast(5.550332471162809e-2f));
+  p = fma(p, r, broadcast(2.402264791363012e-1f));
+  p = fma(p, r, broadcast(6.931472028550421e-1f));
+  return fma(p, r, broadcast(1.0f));
+}
+
+/// 2^x for x < 128; 0 below -160.
+inline Vec exp2(Vec x) {
+  x = max(broadcast(-160.0f), x);
+  const Vec n = round_even(x);
+  return times_power_of_two(exp2_fraction(x - n), n);
+}
+
+/// 2^x for x <= 0, without gradual underflow: 0 below -126.
+inline Vec exp2_of_negative(Vec x) {
+  const Vec n = round_even(x);
+  return select_less(x, broadcast(-126.0f), zero(), times_normal_power_of_two(exp2_fraction(x - n), n));
+}
+inline constexpr float kLog2E = 1.44269504088896341f;
+inline constexpr float kLn2 = 0.693147180559945309f;
+
 inline Vec sigmoid(Vec x) {
   return broadcast(1.0f) / (broadcast(1.0f) + exp(-x));
 }
@@ -38,23 +64,6 @@ inline Vec tanh(Vec x) {
   const Vec far = broadcast(1.0f) - broadcast(2.0f) / (exp(a + a) + broadcast(1.0f));
   return select_less(a, broadcast(0.625f), near_zero, with_sign_of(far, x));
 }
-
-/// 2^x for x <= 0, half as dear as exp; 0 below -126. The polynomial is a least-maximum fit to 2^r,
-/// |r| <= 1/2, to 2e-9.
-inline Vec exp2_of_negative(Vec x) {
-  const Vec n = round_even(x);
-  const Vec r = x - n;
-  Vec p = broadcast(1.5353360504e-4f);
-  p = fma(p, r, broadcast(1.3398875017e-3f));
-  p = fma(p, r, broadcast(9.6184369177e-3f));
-  p = fma(p, r, broadcast(5.5503323674e-2f));
-  p = fma(p, r, broadcast(2.4022647738e-1f));
-  p = fma(p, r, broadcast(6.9314718246e-1f));
-  p = fma(p, r, broadcast(1.0f));
-  return select_less(x, broadcast(-126.0f), zero(), times_normal_power_of_two(p, n));
-}
-inline constexpr float kLog2E = 1.44269504088896341f;
-inline constexpr float kLn2 = 0.693147180559945309f;
 
 /// log(1 + e^x) = max(x, 0) + log(1 + y), y = e^-|x|; log(1 + y) = 2 artanh(y / (2 + y)) by its series.
 inline Vec softplus(Vec x) {
