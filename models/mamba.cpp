@@ -261,11 +261,12 @@ class Mamba2 final : public MambaModel {
                                        .attributes = std::move(attributes),
                                        .module = module});
     const ValueId weight = parameter(block, module + ".norm.weight", {inner_}, constant(1));
-    return block.graph.add({.kind = "gated_rms_norm",
-                            .name = module + ".norm",
-                            .inputs = {y, projected, weight},
-                            .attributes = {{"epsilon", epsilon_}, {"first_column", int64_t{0}}},
-                            .module = module + ".norm"});
+    return block.graph.add(
+        {.kind = "gated_rms_norm",
+         .name = module + ".norm",
+         .inputs = {y, projected, weight},
+         .attributes = {{"epsilon", epsilon_}, {"groups", groups_}, {"first_column", int64_t{0}}},
+         .module = module + ".norm"});
   }
 
   int64_t states_, head_columns_, heads_, groups_, chunk_rows_;

@@ -63,6 +63,7 @@ void gated_rms_norm_cpu(const KernelArgs& args) {
   RmsNorm norm;
   norm.gate = first_column(args, args.inputs[1], args.op.in(1).dtype);
   norm.gate_stride = columns_of(args.op.in(1));
+  norm.groups = args.op.attributes().integer("groups");
   run(args, norm, args.inputs[2]);
 }
 
@@ -72,6 +73,7 @@ void gated_rms_norm_grad_cpu(const KernelArgs& args) {
   RmsNormGrad grad;
   grad.gate = first_column(args, args.inputs[2], dtype);
   grad.gate_stride = columns_of(args.op.in(2));
+  grad.groups = args.op.attributes().integer("groups");
   grad.weight = args.inputs[3];
   grad.rstd = args.in<float>(4);
   grad.dgate = first_column(args, args.outputs[1], dtype);

@@ -11,18 +11,20 @@ namespace tidemark::ops {
 struct RmsNorm {
   bool bf16 = false;
   int64_t columns = 0;
+  int64_t groups = 1;  ///< of neighbouring columns, each normed on its own
   float epsilon = 0;
   const void* x = nullptr;
   const void* gate = nullptr;  ///< its first column; null: no gate
   int64_t gate_stride = 0;
   const void* weight = nullptr;
   void* y = nullptr;
-  float* rstd = nullptr;
+  float* rstd = nullptr;  ///< [rows, groups]
 };
 
 struct RmsNormGrad {
   bool bf16 = false;
   int64_t columns = 0;
+  int64_t groups = 1;
   const void* dy = nullptr;
   const void* x = nullptr;
   const void* gate = nullptr;

@@ -48,7 +48,20 @@ OpDef rms_norm_grad() {
   return d;
 }
 
-// Dao & Gu 2024 (Mamba-2): the norm of x * silu(gate), gate being columns of a wider operand.
+namespace {
+
+/// How the columns of x, operand i, are grouped; the type of a number per row and group.
+TensorType per_group(const OpView& op, int i) {
+  const int64_t groups = op.attributes().integer("groups");
+  expect(groups > 0 && op.in(i).shape[1] % groups == 0, op, i,
+         "columns that " + std::to_string(groups) + " groups divide");
+  return matrix(DType::f32, op.in(i).shape[0], groups);
+}
+
+}  // namespace
+
+// Dao & Gu 2024 (Mamba-2): the norm of x * silu(gate), of every group of columns on its own; the gate is
+// columns of a wider operand.
 OpDef gated_rms_norm() {
   OpDef d;
   d.name = "gated_rms_norm";
@@ -59,7 +72,7 @@ OpDef gated_rms_norm() {
     expect_columns(op, 1, x.dtype, x.shape[0], x.shape[1]);
     expect_type(op, 2, vector(x.dtype, x.shape[1]));
     op.attributes().number("epsilon");
-    return {x, vector(DType::f32, x.shape[0])};
+    return {x, per_group(op, 0)};
   };
   d.gradient = [](GradientContext& g) {
     const OpId id =
@@ -84,7 +97,7 @@ OpDef gated_rms_norm_grad() {
     expect_type(op, 0, x);
     expect_columns(op, 2, x.dtype, x.shape[0], x.shape[1]);
     expect_type(op, 3, vector(x.dtype, x.shape[1]));
-    expect_type(op, 4, vector(DType::f32, x.shape[0]));
+    expect_type(op, 4, per_group(op, 1));
     expect_type(op, 5, op.in(2));
     return {x, op.in(2), op.in(3)};
   };
