@@ -16,7 +16,6 @@ using namespace cpu::TIDEMARK_ISA_NS;
 using cpu::kAttentionBlock;
 using cpu::prefetch_rows;
 
-inline constexpr float kLog2E = 1.44269504088896341f;
 inline constexpr int kPanel = kTileColumns;  ///< queries side by side
 inline constexpr int64_t kPanels = kAttentionBlock / kPanel;
 
