@@ -18,7 +18,7 @@ enum class Status : uint8_t {
 };
 
 struct SolverOptions {
-  Techniques techniques;
+  Techniques techniques = {};
   int64_t work = std::numeric_limits<int64_t>::max();  ///< elementary steps of the search: reproducible
   double seconds = std::numeric_limits<double>::infinity();
 };

@@ -85,7 +85,9 @@ int64_t expect_exact(const std::vector<Buffer>& buffers, const SolverOptions& op
   EXPECT_EQ(check(buffers, lowest.offsets, best), "");
   const Solution fits = fit(buffers, best, options);
   EXPECT_EQ(fits.status, Status::solved);
-  if (fits.status == Status::solved) EXPECT_EQ(check(buffers, fits.offsets, best), "");
+  if (fits.status == Status::solved) {
+    EXPECT_EQ(check(buffers, fits.offsets, best), "");
+  }
   EXPECT_EQ(fit(buffers, best - 1, options).status, Status::infeasible);
   return best;
 }
