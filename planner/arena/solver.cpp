@@ -51,6 +51,10 @@ class Attempt {
   }
 
   int64_t lower_bound() const { return lower_bound_; }
+  /// The search finds nothing that ends below.
+  int64_t floor() const { return std::max(floor_, lower_bound_); }
+  /// Windows may interlock in ways that the search does not try.
+  bool proves() const { return !sections_.windows; }
   int64_t end() const { return best_.end; }
   bool over() { return !searchable_ || limit_.reached(work_); }
 
@@ -63,18 +67,18 @@ class Attempt {
   Outcome probe(int64_t capacity, int64_t most_work) {
     if (over()) return Outcome::stopped;
     if (!portfolio_) portfolio_.emplace(sections_, options_.techniques);
-    Outcome outcome = portfolio_->search(capacity, most_work, limit_);
+    const Outcome outcome = portfolio_->search(capacity, most_work, limit_);
     work_ = portfolio_->work();
     if (outcome == Outcome::solved) best_ = portfolio_->placement();
-    // Windows may interlock in ways that the search does not try.
-    if (outcome == Outcome::exhausted && sections_.windows) outcome = Outcome::stopped;
-    if (outcome == Outcome::exhausted) lower_bound_ = std::max(lower_bound_, above(capacity));
+    if (outcome != Outcome::exhausted) return outcome;
+    floor_ = std::max(floor_, above(capacity));
+    if (proves()) lower_bound_ = std::max(lower_bound_, floor_);
     return outcome;
   }
 
-  /// Looks for ends down to `floor`, the lowest of interest; each probe may take so much work.
-  void narrow(int64_t floor, int64_t most_work) {
-    const int64_t enough = std::max(floor, lower_bound_);
+  /// Looks for ends down to `good_enough`; each probe may take so much work.
+  void narrow(int64_t good_enough, int64_t most_work) {
+    const int64_t enough = std::max(good_enough, floor());
     if (probe(enough, most_work) == Outcome::solved) return;
     int64_t low = above(enough);  // what is below was proved infeasible, or not found
     const int64_t tolerance = (best_.end - low) / 16;
@@ -107,7 +111,7 @@ class Attempt {
   Limit limit_;
   Sections sections_;
   bool searchable_ = true;
-  int64_t lower_bound_ = 0, unit_ = 0, work_ = 0;
+  int64_t lower_bound_ = 0, floor_ = 0, unit_ = 0, work_ = 0;
   Placement best_;
   std::optional<Portfolio> portfolio_;
 };
@@ -121,7 +125,8 @@ Solution fit(const std::vector<Buffer>& buffers, int64_t capacity, const SolverO
   if (attempt.end() <= capacity) return attempt.solution(Status::solved);
   switch (attempt.probe(capacity, kNoLimit)) {
     case Outcome::solved: return attempt.solution(Status::solved);
-    case Outcome::exhausted: return attempt.solution(Status::infeasible);
+    case Outcome::exhausted:
+      return attempt.solution(attempt.proves() ? Status::infeasible : Status::not_found);
     case Outcome::stopped: break;
   }
   return attempt.solution(Status::not_found);
@@ -130,9 +135,10 @@ Solution fit(const std::vector<Buffer>& buffers, int64_t capacity, const SolverO
 Solution minimize(const std::vector<Buffer>& buffers, const SolverOptions& options, int64_t good_enough) {
   Attempt attempt(buffers, options);
   attempt.try_lists(std::max(good_enough, attempt.lower_bound()));
-  for (int64_t work = options.work < kNoLimit ? options.work / 2 : kFirstWork; !attempt.over(); work *= 4) {
-    if (attempt.end() <= std::max(good_enough, attempt.lower_bound())) break;
+  int64_t work = options.work < kNoLimit ? std::max<int64_t>(1, options.work / 2) : kFirstWork;
+  while (!attempt.over() && attempt.end() > std::max(good_enough, attempt.floor())) {
     attempt.narrow(good_enough, work);
+    work = std::min(work, kNoLimit / 4) * 4;
   }
   return attempt.solution(Status::solved);
 }
