@@ -16,5 +16,6 @@ void add_plan(CLI::App& app, ExitCode& status);
 void add_train(CLI::App& app, ExitCode& status);
 void add_verify(CLI::App& app, ExitCode& status);
 void add_view(CLI::App& app, ExitCode& status);
+void add_arena(CLI::App& app, ExitCode& status);
 
 }  // namespace tidemark::cli

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   cli::add_plan(app, status);
   cli::add_train(app, status);
   cli::add_verify(app, status);
+  cli::add_arena(app, status);
 #ifdef TIDEMARK_WITH_GUI
   cli::add_view(app, status);
 #endif
