@@ -14,7 +14,7 @@ struct Band {
 };
 
 /// In order, without gaps: one for each change of phase or micro-batch. An op that runs again belongs to
-/// the phase that it runs in.
+/// forward or backward, whichever is under way.
 std::vector<Band> phase_bands(const Curve& curve);
 
 /// Where ops run again, neighbours joined.
