@@ -11,6 +11,34 @@ namespace tidemark {
 
 using nlohmann::json;
 
+namespace {
+
+std::string with_quoted_literals(std::string_view text) {
+  std::string out;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    if (!in_string) {
+      std::string_view literal;
+      for (const std::string_view name : {"-Infinity", "Infinity", "NaN"})
+        if (rest.starts_with(name)) literal = name;
+      if (!literal.empty()) {
+        out.append("\"").append(literal).append("\"");
+        i += literal.size() - 1;
+        continue;
+      }
+    }
+    if (in_string && text[i] == '\\' && rest.size() > 1)
+      out += text[i++];
+    else if (text[i] == '"')
+      in_string = !in_string;
+    out += text[i];
+  }
+  return out;
+}
+
+}  // namespace
+
 json parse_json(std::string_view text, const std::string& where, const std::string& what) {
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   const auto check_keys = [&](int, json::parse_event_t event, json& value) {
@@ -31,6 +59,14 @@ json parse_json(std::string_view text, const std::string& where, const std::stri
 
 json read_json(const std::string& path, const std::string& what) {
   return parse_json(read_text_file(path, what), path, what);
+}
+
+json parse_python_json(std::string_view text, const std::string& where, const std::string& what) {
+  return parse_json(with_quoted_literals(text), where, what);
+}
+
+json read_python_json(const std::string& path, const std::string& what) {
+  return parse_python_json(read_text_file(path, what), path, what);
 }
 
 }  // namespace tidemark

@@ -12,4 +12,9 @@ namespace tidemark {
 nlohmann::json parse_json(std::string_view text, const std::string& where, const std::string& what);
 nlohmann::json read_json(const std::string& path, const std::string& what);
 
+/// The same for what Python's json module writes: Infinity, -Infinity and NaN, which JSON lacks, become
+/// strings of that spelling.
+nlohmann::json parse_python_json(std::string_view text, const std::string& where, const std::string& what);
+nlohmann::json read_python_json(const std::string& path, const std::string& what);
+
 }  // namespace tidemark

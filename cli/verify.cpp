@@ -30,7 +30,7 @@ struct Description {
 
 Description read_description(const std::string& path) {
   Description d;
-  d.config = read_json(path, "cannot read the config");
+  d.config = read_python_json(path, "cannot read the config");
   if (!d.config.is_object() || !d.config.contains("config")) return d;
   const json whole = std::move(d.config);
   d.config = whole["config"];

@@ -26,6 +26,7 @@ struct AdamW {
   double weight_decay = 0.1;
   double clip_norm = 1.0;     ///< global L2 norm of all gradients; 0: no clipping
   bool decay_vectors = true;  ///< whether one-dimensional parameters decay, too
+  bool decay_all = false;     ///< whether also what a parameter's group or shape exempts decays
 };
 
 struct TrainingOptions {

@@ -20,12 +20,14 @@ using ValueId = int32_t;
 using OpId = int32_t;
 inline constexpr int32_t kNone = -1;  ///< an absent optional input, a value without producer, …
 
-/// How a parameter starts. `scale` is the standard deviation (normal), the bound (uniform), or the
-/// constant (constant).
+/// How a parameter starts. `scale` is the standard deviation (normal), the bound (uniform), the constant
+/// (constant), or the largest time step (time_step: the inverse of softplus of a step drawn log-uniformly
+/// from `low` to `scale`). log_index is the logarithm of 1 + the place in the last dimension.
 struct Initializer {
-  enum class Kind : uint8_t { none, constant, normal, uniform };
+  enum class Kind : uint8_t { none, constant, normal, uniform, log_index, time_step };
   Kind kind = Kind::none;
   double scale = 0;
+  double low = 0;
   bool operator==(const Initializer&) const = default;
 };
 

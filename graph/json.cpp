@@ -10,7 +10,8 @@ namespace tidemark {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr const char* kInitializerNames[] = {"none", "constant", "normal", "uniform"};
+constexpr const char* kInitializerNames[] = {"none",    "constant",  "normal",
+                                             "uniform", "log_index", "time_step"};
 
 json to_json(const TensorType& type) {
   json dims = json::array();
@@ -108,8 +109,10 @@ Attributes attributes_from(const Field& field) {
 
 Initializer initializer_from(const Field& field) {
   const std::string kind = field["kind"].text();
-  for (int i = 0; i < 4; ++i)
-    if (kind == kInitializerNames[i]) return {static_cast<Initializer::Kind>(i), field["scale"].number()};
+  for (size_t i = 0; i < std::size(kInitializerNames); ++i)
+    if (kind == kInitializerNames[i])
+      return {static_cast<Initializer::Kind>(i), field["scale"].number(),
+              field.has("low") ? field["low"].number() : 0};
   field.fail("unknown initializer '" + kind + "'");
 }
 
@@ -150,6 +153,7 @@ json to_json(const Graph& graph) {
     json s = {{"name", v.name}, {"type", to_json(v.type)}, {"category", name_of(v.category)}};
     if (v.init.kind != Initializer::Kind::none)
       s["init"] = {{"kind", kInitializerNames[static_cast<int>(v.init.kind)]}, {"scale", v.init.scale}};
+    if (v.init.low != 0) s["init"]["low"] = v.init.low;
     if (v.group != ParameterGroup{})
       s["group"] = {{"decays", v.group.decays}, {"learning_rate_scale", v.group.learning_rate_scale}};
     sources.push_back(std::move(s));

@@ -132,7 +132,7 @@ void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) 
     const ValueId master = p.type.dtype == DType::f32
                                ? kNone
                                : graph_.add_source(p.name + ".master", state, Category::optimizer_state);
-    const bool decays = p.group.decays && (p.type.shape.rank() > 1 || o.decay_vectors);
+    const bool decays = o.decay_all || (p.group.decays && (p.type.shape.rank() > 1 || o.decay_vectors));
     graph_.add_op({"adamw",
                    p.name + ".adamw",
                    {parameters_[i], gradients[i], m, v, hyper, norm, master},

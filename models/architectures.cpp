@@ -8,6 +8,8 @@ const std::vector<Architecture>& architectures() {
       {"rnn", make_rnn},
       {"lstm", make_rnn},
       {"gru", make_rnn},
+      {"mamba", make_mamba},
+      {"mamba2", make_mamba2},
   };
   return list;
 }

@@ -20,5 +20,7 @@ const std::vector<Architecture>& architectures();
 
 std::unique_ptr<Model> make_llama(const Config& config);
 std::unique_ptr<Model> make_rnn(const Config& config);
+std::unique_ptr<Model> make_mamba(const Config& config);
+std::unique_ptr<Model> make_mamba2(const Config& config);
 
 }  // namespace tidemark

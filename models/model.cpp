@@ -67,13 +67,13 @@ std::unique_ptr<Model> load_model(const nlohmann::json& json, const std::string&
 }
 
 std::unique_ptr<Model> model_from_file(const std::string& path) {
-  return load_model(read_json(path, kWhat), path);
+  return load_model(read_python_json(path, kWhat), path);
 }
 
 std::unique_ptr<Model> model_from_preset(const std::string& name) {
   const auto found = preset_configs().find(name);
   if (found != preset_configs().end())
-    return load_model(parse_json(found->second, "preset " + name, kWhat), "preset " + name);
+    return load_model(parse_python_json(found->second, "preset " + name, kWhat), "preset " + name);
   std::string known;
   for (const std::string& preset : preset_names()) known += (known.empty() ? "" : ", ") + preset;
   throw Error(kWhat, "preset '" + name + "'", "unknown", "give one of: " + known);

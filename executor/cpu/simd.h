@@ -35,6 +35,8 @@ inline Vec select_less(Vec a, Vec b, Vec x, Vec y) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
 inline Vec times_power_of_two(Vec a, Vec exponent) { return _mm512_scalef_ps(a, exponent); }
+/// The same where the exponent is within [-126, 127]; otherwise anything.
+inline Vec times_normal_power_of_two(Vec a, Vec exponent) { return times_power_of_two(a, exponent); }
 
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
@@ -110,6 +112,11 @@ inline Vec times_power_of_two(Vec a, Vec exponent) {
   const Vec p1 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(e1, bias), 23));
   const Vec p2 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(e2, bias), 23));
   return _mm256_mul_ps(_mm256_mul_ps(a, p1), p2);
+}
+/// The same where the exponent is within [-126, 127]; otherwise anything.
+inline Vec times_normal_power_of_two(Vec a, Vec exponent) {
+  const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(exponent), _mm256_set1_epi32(127));
+  return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23)));
 }
 
 inline __m256i first_lanes(int n) {

@@ -1,5 +1,5 @@
-// exp, exp2, tanh and the logistic function on vectors, to within about 2 ulp; branch-free.
-// Polynomials are those of Cephes (Moshier 1989). NaN gives NaN.
+// exp, exp2, tanh, the logistic function and softplus on vectors, to within about 2 ulp; branch-free.
+// Polynomials are those of Cephes (Moshier 1989) where nothing else is said. NaN gives NaN.
 #pragma once
 
 #include "executor/cpu/simd.h"
@@ -22,20 +22,31 @@ inline Vec exp(Vec x) {
   return times_power_of_two(p, n);
 }
 
-/// 2^x for x < 128; 0 below -160.
-inline Vec exp2(Vec x) {
-  x = max(broadcast(-160.0f), x);
-  const Vec n = round_even(x);
-  const Vec r = x - n;
+/// 2^r, |r| <= 1/2: a fit of least maximal error, 2e-9.
+inline Vec exp2_fraction(Vec r) {
   Vec p = broadcast(1.535336188319500e-4f);
   p = fma(p, r, broadcast(1.339887440266574e-3f));
   p = fma(p, r, broadcast(9.618437357674640e-3f));
   p = fma(p, r, broadcast(5.550332471162809e-2f));
   p = fma(p, r, broadcast(2.402264791363012e-1f));
   p = fma(p, r, broadcast(6.931472028550421e-1f));
-  p = fma(p, r, broadcast(1.0f));
-  return times_power_of_two(p, n);
+  return fma(p, r, broadcast(1.0f));
 }
+
+/// 2^x for x < 128; 0 below -160.
+inline Vec exp2(Vec x) {
+  x = max(broadcast(-160.0f), x);
+  const Vec n = round_even(x);
+  return times_power_of_two(exp2_fraction(x - n), n);
+}
+
+/// 2^x for x <= 0, without gradual underflow: 0 below -126.
+inline Vec exp2_of_negative(Vec x) {
+  const Vec n = round_even(x);
+  return select_less(x, broadcast(-126.0f), zero(), times_normal_power_of_two(exp2_fraction(x - n), n));
+}
+inline constexpr float kLog2E = 1.44269504088896341f;
+inline constexpr float kLn2 = 0.693147180559945309f;
 
 inline Vec sigmoid(Vec x) {
   return broadcast(1.0f) / (broadcast(1.0f) + exp(-x));
@@ -52,6 +63,21 @@ inline Vec tanh(Vec x) {
   const Vec near_zero = fma(p * z, x, x);
   const Vec far = broadcast(1.0f) - broadcast(2.0f) / (exp(a + a) + broadcast(1.0f));
   return select_less(a, broadcast(0.625f), near_zero, with_sign_of(far, x));
+}
+
+/// log(1 + e^x) = max(x, 0) + log(1 + y), y = e^-|x|; log(1 + y) = 2 artanh(y / (2 + y)) by its series.
+inline Vec softplus(Vec x) {
+  const Vec y = exp(-abs(x));
+  const Vec s = y / (y + broadcast(2.0f));
+  const Vec z = s * s;
+  Vec p = broadcast(1.0f / 13);
+  p = fma(p, z, broadcast(1.0f / 11));
+  p = fma(p, z, broadcast(1.0f / 9));
+  p = fma(p, z, broadcast(1.0f / 7));
+  p = fma(p, z, broadcast(1.0f / 5));
+  p = fma(p, z, broadcast(1.0f / 3));
+  p = fma(p * z, s, s);
+  return max(zero(), x) + (p + p);
 }
 
 }  // namespace tidemark::cpu::TIDEMARK_ISA_NS

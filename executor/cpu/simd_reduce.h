@@ -18,4 +18,17 @@ inline float sum_over(int64_t n, F&& fn) {
   return sum((acc[0] + acc[1]) + (acc[2] + acc[3]));
 }
 
+/// p[0, 4) = the sums of the four vectors' lanes.
+inline void store_sums(float* p, Vec a, Vec b, Vec c, Vec d) {
+#if defined(__AVX512F__)
+  const auto fold = [](Vec v) {
+    return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  };
+#else
+  const auto fold = [](Vec v) { return v; };
+#endif
+  const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(fold(a), fold(b)), _mm256_hadd_ps(fold(c), fold(d)));
+  _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
+}
+
 }  // namespace tidemark::cpu::TIDEMARK_ISA_NS

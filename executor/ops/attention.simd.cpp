@@ -17,59 +17,62 @@ struct Scratch {
         sum(top + kAttentionBlock) {}
 };
 
-/// scores (in powers of two) become 2^(scores - top); `out`, `sum` and `top` follow the new maximum.
-void softmax(float* scores, int64_t n_keys, int64_t first_key, Rows queries, bool causal, float* top,
-             float* sum, float* out, int64_t dim) {
-  Vec highest[2] = {load(top), load(top + kLanes)};
-  update_scores(scores, n_keys, first_key, queries, causal, -INFINITY, [&](int half, Vec x) {
-    highest[half] = max(highest[half], x);
-    return x;
-  });
-  const Vec shrink[2] = {exp2(load(top) - highest[0]), exp2(load(top + kLanes) - highest[1])};
-  Vec total[2] = {load(sum) * shrink[0], load(sum + kLanes) * shrink[1]};
-  for (int64_t p = 0; p < n_keys; ++p, scores += kPanel)
-    for (int half = 0; half < 2; ++half) {
-      const Vec e = exp2(load(scores + half * kLanes) - highest[half]);
-      total[half] = total[half] + e;
-      store(scores + half * kLanes, e);
+/// scores (in powers of two) become 2^(scores - top); `top`, `sum` and `out` follow the new maximum. `first`:
+/// these are the first scores, and `out` holds nothing yet.
+void softmax(float* scores, int64_t n_keys, bool first, float* top, float* sum, float* out, int64_t dim) {
+  for (int half = 0; half < 2; ++half, scores += kLanes, top += kLanes, sum += kLanes, out += kLanes) {
+    Vec highest = first ? load(scores) : load(top);
+    for (int64_t p = 0; p < n_keys; ++p) highest = max(highest, load(scores + p * kPanel));
+    Vec total = zero();
+    for (int64_t p = 0; p < n_keys; ++p) {
+      const Vec e = exp2(load(scores + p * kPanel) - highest);
+      total = total + e;
+      store(scores + p * kPanel, e);
     }
-  for (int half = 0; half < 2; ++half) {
-    store(top + half * kLanes, highest[half]);
-    store(sum + half * kLanes, total[half]);
-    for (int64_t d = 0; d < dim; ++d) {
-      float* const x = out + d * kPanel + half * kLanes;
-      store(x, load(x) * shrink[half]);
+    if (!first) {
+      const Vec shrink = exp2(load(top) - highest);
+      total = fma(load(sum), shrink, total);
+      for (int64_t d = 0; d < dim; ++d) store(out + d * kPanel, load(out + d * kPanel) * shrink);
     }
+    store(top, highest);
+    store(sum, total);
   }
 }
 
 template <typename T>
 void attend_block(const Attention& a, const QueryBlock& block, float* scratch) {
-  const int64_t dim = a.dim, ld = tile_columns(dim);
+  const int64_t dim = a.dim, ld = tile_columns(dim), q_ld = a.q_columns(), kv_ld = a.kv_columns();
   const Scratch s(scratch, dim);
   const T* const k = static_cast<const T*>(a.k) + a.kv_head(block.head) * dim;
   const T* const v = static_cast<const T*>(a.v) + a.kv_head(block.head) * dim;
-  pack_queries(static_cast<const T*>(a.q) + block.head * dim, a.q_columns(), block, dim, a.scale * kLog2E,
-               s.queries);
-  for (int64_t i = 0; i < kAttentionBlock * dim; i += kLanes) store(s.out + i, zero());
-  for (int64_t i = 0; i < kAttentionBlock; i += kLanes) {
-    store(s.top + i, broadcast(-INFINITY));
-    store(s.sum + i, zero());
-  }
-
+  const T* const q = static_cast<const T*>(a.q) + block.head * dim;
   const Rows all = block.keys(a.causal);
+  const auto prefetch_tile = [&](int64_t key) {
+    const int64_t rows = smaller(kAttentionBlock, all.end - key);
+    prefetch_rows(k + key * kv_ld, kv_ld, rows, dim);
+    prefetch_rows(v + key * kv_ld, kv_ld, rows, dim);
+  };
+  const int64_t n_queries = block.queries.end - block.queries.begin;
+  prefetch_rows(q + block.queries.begin * q_ld, q_ld, n_queries, dim);
+  prefetch_tile(all.begin);
+  pack_transposed(q + block.queries.begin * q_ld, q_ld, dim, n_queries, s.queries);
+
   for (int64_t key = all.begin; key < all.end; key += kAttentionBlock) {
     const Rows keys{key, smaller(key + kAttentionBlock, all.end)};
-    copy_rows(k, a.kv_columns(), keys, dim, s.keys);
-    copy_rows(v, a.kv_columns(), keys, dim, s.values);
+    const bool first = key == all.begin;
+    copy_rows(k, kv_ld, keys, dim, a.scale * kLog2E, s.keys);
+    copy_rows(v, kv_ld, keys, dim, 1, s.values);
+    prefetch_tile(keys.end);
     for (int64_t i = 0; i < panels_of(block); ++i) {
       const Rows queries = panel_of(block, i);
       const int64_t n = visible(a.causal, keys, queries);
       if (n <= 0) continue;
       float* const out = s.out + i * kPanel * dim;
       multiply<Layout::rows>(n, kPanel, dim, s.keys, ld, s.queries + i * kPanel * dim, s.scores, kPanel, {});
-      softmax(s.scores, n, key, queries, a.causal, s.top + i * kPanel, s.sum + i * kPanel, out, dim);
-      multiply<Layout::columns>(dim, kPanel, n, s.values, ld, s.scores, out, kPanel, {out, kPanel});
+      if (a.causal) mask_later_keys(s.scores, n, key, queries);
+      softmax(s.scores, n, first, s.top + i * kPanel, s.sum + i * kPanel, out, dim);
+      multiply<Layout::columns>(dim, kPanel, n, s.values, ld, s.scores, out, kPanel,
+                                first ? Start{} : Start{out, kPanel});
     }
   }
 
@@ -78,14 +81,14 @@ void attend_block(const Attention& a, const QueryBlock& block, float* scratch) {
     const Rows queries = panel_of(block, i);
     float* const out = s.out + i * kPanel * dim;
     const float* const sum = s.sum + i * kPanel;
-    for (int64_t q = queries.begin; q < queries.end; ++q)
-      lse[q] = s.top[i * kPanel + q - queries.begin] / kLog2E + logf(sum[q - queries.begin]);
+    for (int64_t row = queries.begin; row < queries.end; ++row)
+      lse[row] = s.top[i * kPanel + row - queries.begin] / kLog2E + logf(sum[row - queries.begin]);
     const Vec share[2] = {broadcast(1) / load(sum), broadcast(1) / load(sum + kLanes)};
     for (int64_t j = 0; j < dim * kPanel; j += kPanel) {
       store(out + j, load(out + j) * share[0]);
       store(out + j + kLanes, load(out + j + kLanes) * share[1]);
     }
-    unpack_queries(out, queries, dim, s.keys, static_cast<T*>(a.o) + block.head * dim, a.q_columns());
+    unpack_queries(out, queries, dim, s.keys, static_cast<T*>(a.o) + block.head * dim, q_ld);
   }
 }
 

@@ -4,7 +4,7 @@
 namespace tidemark::ops::TIDEMARK_ISA_NS {
 namespace {
 
-/// Of each panel: q and do as columns (q in powers of two, do times the scale) and as rows, dq as columns.
+/// Of each panel: q and do as columns and as rows (of q times the scale), dq as columns.
 struct Scratch {
   float *q_columns, *do_columns, *q_rows, *do_rows, *dq, *keys, *values, *p, *ds, *lse, *delta;
 
@@ -22,48 +22,59 @@ struct Scratch {
         delta(lse + kAttentionBlock) {}
 };
 
+/// Keys, values and their sums of the tile that begins at `key`.
+template <typename T>
+void prefetch_tile(const AttentionGrad& g, const QueryBlock& block, int64_t key) {
+  const Attention& a = g.forward;
+  const int64_t rows = smaller(kAttentionBlock, block.keys(a.causal).end - key), ld = a.kv_columns();
+  const int64_t at = key * ld + a.kv_head(block.head) * a.dim;
+  prefetch_rows(static_cast<const T*>(a.k) + at, ld, rows, a.dim);
+  prefetch_rows(static_cast<const T*>(a.v) + at, ld, rows, a.dim);
+  prefetch_rows(g.dk + at, ld, rows, a.dim);
+  prefetch_rows(g.dv + at, ld, rows, a.dim);
+}
+
 template <typename T>
 void begin(const AttentionGrad& g, const QueryBlock& block, float* scratch) {
   const Attention& a = g.forward;
-  const int64_t dim = a.dim, ld = a.q_columns();
+  const int64_t dim = a.dim, ld = a.q_columns(), n_queries = block.queries.end - block.queries.begin;
   const Scratch s(scratch, dim);
-  const T* const q = static_cast<const T*>(a.q) + block.head * dim;
-  const T* const d_o = static_cast<const T*>(g.d_o) + block.head * dim;
-  const T* const o = static_cast<const T*>(a.o) + block.head * dim;
-  pack_queries(q, ld, block, dim, a.scale * kLog2E, s.q_columns);
-  pack_queries(d_o, ld, block, dim, a.scale, s.do_columns);
-  for (int64_t i = 0; i < panels_of(block); ++i) {
-    const Rows queries = panel_of(block, i);
-    const int64_t n = queries.end - queries.begin, at = i * packed_elements(kPanel, dim);
-    pack_rows(q + queries.begin * ld, ld, nullptr, n, dim, s.q_rows + at);
-    pack_rows(d_o + queries.begin * ld, ld, nullptr, n, dim, s.do_rows + at);
+  const int64_t at = block.queries.begin * ld + block.head * dim;
+  const T* const q = static_cast<const T*>(a.q) + at;
+  const T* const d_o = static_cast<const T*>(g.d_o) + at;
+  const T* const o = static_cast<const T*>(a.o) + at;
+  for (const T* x : {q, d_o, o}) prefetch_rows(x, ld, n_queries, dim);
+  prefetch_tile<T>(g, block, block.sequence.begin);
+
+  pack_transposed(q, ld, dim, n_queries, s.q_columns);
+  pack_transposed(d_o, ld, dim, n_queries, s.do_columns);
+  for (int64_t i = 0; i < n_queries; i += kPanel) {
+    const int64_t n = smaller(kPanel, n_queries - i), panel = i / kPanel * packed_elements(kPanel, dim);
+    pack_rows(q + i * ld, ld, nullptr, n, dim, s.q_rows + panel);
+    pack_rows(d_o + i * ld, ld, nullptr, n, dim, s.do_rows + panel);
+    scale(s.q_rows + panel, packed_elements(n, dim), a.scale);
   }
-  for (int64_t i = 0; i < kAttentionBlock * dim; i += kLanes) store(s.dq + i, zero());
   for (int64_t i = 0; i < kAttentionBlock; ++i) {
-    const int64_t row = block.queries.begin + i;
-    const bool used = row < block.queries.end;
     Vec products = zero();
-    if (used)
+    if (i < n_queries)
       lanes(0, dim, [&](int64_t j, auto w) {
-        products = fma(load(d_o + row * ld + j, w), load(o + row * ld + j, w), products);
+        products = fma(load(d_o + i * ld + j, w), load(o + i * ld + j, w), products);
       });
-    s.delta[i] = a.scale * sum(products);
-    s.lse[i] = used ? a.lse[block.head * a.tokens + row] * kLog2E : 0;
+    s.delta[i] = sum(products);
+    s.lse[i] = i < n_queries ? a.lse[block.head * a.tokens + block.queries.begin + i] * kLog2E : 0;
   }
 }
 
 /// p: scores become probabilities; ds: their gradients become those of the scores.
-void differentiate(float* p, float* ds, int64_t n_keys, int64_t first_key, Rows queries, bool causal,
-                   const float* lse, const float* delta) {
-  const Vec minus_lse[2] = {zero() - load(lse), zero() - load(lse + kLanes)};
-  const Vec minus_delta[2] = {zero() - load(delta), zero() - load(delta + kLanes)};
-  update_scores(p, n_keys, first_key, queries, causal, -INFINITY, [&](int half, Vec x) {
-    const Vec probability = exp2(x + minus_lse[half]);
-    float* const at = ds + half * kLanes;
-    store(at, probability * (load(at) + minus_delta[half]));
-    if (half == 1) ds += kPanel;
-    return probability;
-  });
+void differentiate(float* p, float* ds, int64_t n_keys, const float* lse, const float* delta) {
+  for (int half = 0; half < 2; ++half, p += kLanes, ds += kLanes, lse += kLanes, delta += kLanes) {
+    const Vec log_sum = load(lse), d = load(delta);
+    for (int64_t i = 0; i < n_keys * kPanel; i += kPanel) {
+      const Vec probability = exp2(load(p + i) - log_sum);
+      store(p + i, probability);
+      store(ds + i, probability * (load(ds + i) - d));
+    }
+  }
 }
 
 template <typename T>
@@ -72,10 +83,12 @@ void add(const AttentionGrad& g, const QueryBlock& block, Rows keys, float* scra
   const int64_t dim = a.dim, ld = tile_columns(dim), kv_ld = a.kv_columns();
   const int64_t column = a.kv_head(block.head) * dim;
   const Scratch s(scratch, dim);
-  copy_rows(static_cast<const T*>(a.k) + column, kv_ld, keys, dim, s.keys);
-  copy_rows(static_cast<const T*>(a.v) + column, kv_ld, keys, dim, s.values);
+  copy_rows(static_cast<const T*>(a.k) + column, kv_ld, keys, dim, a.scale * kLog2E, s.keys);
+  copy_rows(static_cast<const T*>(a.v) + column, kv_ld, keys, dim, 1, s.values);
+  prefetch_tile<T>(g, block, keys.end);
   float* const dk = g.dk + keys.begin * kv_ld + column;
   float* const dv = g.dv + keys.begin * kv_ld + column;
+  const bool first = keys.begin == block.sequence.begin;
   for (int64_t i = 0; i < panels_of(block); ++i) {
     const Rows queries = panel_of(block, i);
     const int64_t n_queries = queries.end - queries.begin, n = visible(a.causal, keys, queries);
@@ -84,10 +97,12 @@ void add(const AttentionGrad& g, const QueryBlock& block, Rows keys, float* scra
     float* const dq = s.dq + columns_at;
     multiply<Layout::rows>(n, kPanel, dim, s.keys, ld, s.q_columns + columns_at, s.p, kPanel, {});
     multiply<Layout::rows>(n, kPanel, dim, s.values, ld, s.do_columns + columns_at, s.ds, kPanel, {});
-    differentiate(s.p, s.ds, n, keys.begin, queries, a.causal, s.lse + i * kPanel, s.delta + i * kPanel);
+    if (a.causal) mask_later_keys(s.p, n, keys.begin, queries);
+    differentiate(s.p, s.ds, n, s.lse + i * kPanel, s.delta + i * kPanel);
     multiply<Layout::rows>(n, dim, n_queries, s.p, kPanel, s.do_rows + rows_at, dv, kv_ld, {dv, kv_ld});
     multiply<Layout::rows>(n, dim, n_queries, s.ds, kPanel, s.q_rows + rows_at, dk, kv_ld, {dk, kv_ld});
-    multiply<Layout::columns>(dim, kPanel, n, s.keys, ld, s.ds, dq, kPanel, {dq, kPanel});
+    multiply<Layout::columns>(dim, kPanel, n, s.keys, ld, s.ds, dq, kPanel,
+                              first ? Start{} : Start{dq, kPanel});
   }
 }
 
@@ -95,6 +110,7 @@ template <typename T>
 void end(const AttentionGrad& g, const QueryBlock& block, float* scratch) {
   const Attention& a = g.forward;
   const Scratch s(scratch, a.dim);
+  scale(s.dq, panels_of(block) * kPanel * a.dim, 1 / kLog2E);  // the keys were in powers of two
   for (int64_t i = 0; i < panels_of(block); ++i)
     unpack_queries(s.dq + i * kPanel * a.dim, panel_of(block, i), a.dim, s.keys,
                    static_cast<T*>(g.dq) + block.head * a.dim, a.q_columns());

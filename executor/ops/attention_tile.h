@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "executor/cpu/gemm_micro.h"
+#include "executor/cpu/prefetch.h"
 #include "executor/cpu/simd_math.h"
 #include "executor/ops/attention.h"
 #include "graph/cpu_workspace.h"
@@ -13,8 +14,8 @@ namespace tidemark::ops::TIDEMARK_ISA_NS {
 
 using namespace cpu::TIDEMARK_ISA_NS;
 using cpu::kAttentionBlock;
+using cpu::prefetch_rows;
 
-inline constexpr float kLog2E = 1.44269504088896341f;
 inline constexpr int kPanel = kTileColumns;  ///< queries side by side
 inline constexpr int64_t kPanels = kAttentionBlock / kPanel;
 
@@ -37,43 +38,30 @@ inline int64_t visible(bool causal, Rows keys, Rows queries) {
   return (causal ? smaller(keys.end, queries.end) : keys.end) - keys.begin;
 }
 
-/// Lanes whose query is before the key get `hidden`.
-inline Vec masked(Vec x, int64_t key, int64_t first_query, float hidden) {
+/// Scores of keys that come after the lane's query become minus infinity.
+inline void mask_later_keys(float* scores, int64_t n_keys, int64_t first_key, Rows queries) {
   alignas(64) static constexpr float kLane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  return select_less(load(kLane), broadcast(static_cast<float>(key - first_query)), broadcast(hidden), x);
+  const Vec lane = load(kLane), hidden = broadcast(-INFINITY);
+  const int64_t diagonal = queries.begin - first_key + 1;  // keys before it are seen by the whole panel
+  for (int64_t p = diagonal > 0 ? diagonal : 0; p < n_keys; ++p)
+    for (int half = 0; half < 2; ++half) {
+      float* const x = scores + p * kPanel + half * kLanes;
+      const Vec first_seen = broadcast(static_cast<float>(first_key + p - queries.begin - half * kLanes));
+      store(x, select_less(lane, first_seen, hidden, load(x)));
+    }
 }
 
-/// fn(lane0, x) for both halves of each row of scores[keys, kPanel], x masked, and scores = its result.
-template <typename F>
-inline void update_scores(float* scores, int64_t n_keys, int64_t first_key, Rows queries, bool causal,
-                          float hidden, F&& fn) {
-  // Keys before the panel's first query are seen by all of it.
-  const int64_t diagonal = causal ? queries.begin - first_key + 1 : n_keys;
-  int64_t p = 0;
-  for (; p < smaller(diagonal, n_keys); ++p, scores += kPanel) {
-    store(scores, fn(0, load(scores)));
-    store(scores + kLanes, fn(1, load(scores + kLanes)));
-  }
-  for (; p < n_keys; ++p, scores += kPanel) {
-    const int64_t key = first_key + p;
-    store(scores, fn(0, masked(load(scores), key, queries.begin, hidden)));
-    store(scores + kLanes, fn(1, masked(load(scores + kLanes), key, queries.begin + kLanes, hidden)));
-  }
-}
-
-/// A tile of keys or values, as f32.
+/// A tile of keys or values, times `factor`.
 template <typename T>
-inline void copy_rows(const T* in, int64_t ld, Rows rows, int64_t dim, float* out) {
-  for (int64_t r = rows.begin; r < rows.end; ++r, out += tile_columns(dim)) convert(in + r * ld, out, dim);
-}
-
-/// Panels [dim, kPanel] of a block's rows, times `factor`.
-template <typename T>
-inline void pack_queries(const T* in, int64_t ld, const QueryBlock& block, int64_t dim, float factor,
-                         float* out) {
-  pack_transposed(in + block.queries.begin * ld, ld, dim, block.queries.end - block.queries.begin, out);
+inline void copy_rows(const T* in, int64_t ld, Rows rows, int64_t dim, float factor, float* out) {
   const Vec f = broadcast(factor);
-  for (int64_t i = 0; i < panels_of(block) * dim * kPanel; i += kLanes) store(out + i, load(out + i) * f);
+  for (int64_t r = rows.begin; r < rows.end; ++r, out += tile_columns(dim))
+    lanes(0, dim, [&](int64_t j, auto w) { store(out + j, f * load(in + r * ld + j, w), w); });
+}
+
+inline void scale(float* x, int64_t n, float factor) {
+  const Vec f = broadcast(factor);
+  for (int64_t i = 0; i < n; i += kLanes) store(x + i, f * load(x + i));
 }
 
 /// Rows of `out` from a panel [dim, kPanel]; `rows` is scratch for kPanel * dim elements.

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "executor/cpu/thread_pool.h"
 #include "executor/kernel.h"
+#include "executor/ops/sequences.h"
 
 namespace tidemark::ops {
 
@@ -34,6 +36,20 @@ void parallel_ranges(ThreadPool* pool, int64_t n, int64_t grain, F&& fn) {
 template <typename F>
 void parallel_rows(ThreadPool* pool, int64_t rows, int64_t columns, F&& fn) {
   parallel_ranges(pool, rows, std::max<int64_t>(1, kGrain / columns), fn);
+}
+
+/// Where the columns begin that the op reads of a wider operand (its attribute first_column).
+template <typename T>
+T* first_column(const KernelArgs& args, T* operand, DType dtype) {
+  using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
+  return static_cast<Byte*>(operand) + args.op.attributes().integer("first_column") * size_of(dtype);
+}
+
+/// Zeroes an output.
+void clear(const KernelArgs& args, int output);
+
+inline Sequences sequences_of(const KernelArgs& args, int cu_seqlens) {
+  return {args.in<int32_t>(cu_seqlens), rows_of(args.op.in(cu_seqlens))};
 }
 
 inline constexpr int32_t kIgnoredLabel = -100;

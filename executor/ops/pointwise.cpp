@@ -30,7 +30,17 @@ void swiglu_grad_cpu(const KernelArgs& args) {
 }
 
 void add_cpu(const KernelArgs& args) {
-  run_pointwise(args, TIDEMARK_SIMD(add_range));
+  const auto range = TIDEMARK_SIMD(add_range);
+  const bool other_bf16 = is_bf16(args.op.in(1));
+  run_pointwise(args,
+                [&](const Pointwise& p, int64_t begin, int64_t end) { range(p, other_bf16, begin, end); });
+}
+
+void convert_cpu(const KernelArgs& args) {
+  const auto range = TIDEMARK_SIMD(convert_range);
+  const bool from_bf16 = is_bf16(args.op.in(0));
+  run_pointwise(args,
+                [&](const Pointwise& p, int64_t begin, int64_t end) { range(p, from_bf16, begin, end); });
 }
 
 void accumulate_cpu(const KernelArgs& args) {
@@ -38,9 +48,7 @@ void accumulate_cpu(const KernelArgs& args) {
 }
 
 void clear_cpu(const KernelArgs& args) {
-  parallel_ranges(args.pool, args.op.out(0).bytes(), 4 * kGrain, [&](int64_t begin, int64_t end) {
-    std::memset(args.out<char>(0) + begin, 0, static_cast<size_t>(end - begin));
-  });
+  clear(args, 0);
 }
 
 void dropout_cpu(const KernelArgs& args) {

@@ -27,7 +27,10 @@ inline constexpr int64_t kPhiloxBatch = 16;
 
 TIDEMARK_SIMD_DECLARE(void swiglu_range(const Pointwise& p, int64_t begin, int64_t end);
                       void swiglu_grad_range(const Pointwise& p, int64_t begin, int64_t end);
-                      void add_range(const Pointwise& p, int64_t begin, int64_t end);
+                      /// Input 1 is bf16 where other_bf16 says so.
+                      void add_range(const Pointwise& p, bool other_bf16, int64_t begin, int64_t end);
+                      /// Input 0 is bf16 where from_bf16 says so.
+                      void convert_range(const Pointwise& p, bool from_bf16, int64_t begin, int64_t end);
                       void philox(const uint32_t* key, uint64_t counter, uint64_t site, uint32_t* words);
                       /// begin is a multiple of 4 * kPhiloxBatch.
                       void dropout_range(const Pointwise& p, const DropoutMask& mask, int64_t begin,

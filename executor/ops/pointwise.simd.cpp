@@ -37,11 +37,16 @@ void swiglu_grad_typed(const Pointwise& p, int64_t begin, int64_t end) {
   });
 }
 
-template <typename T>
+template <typename T, typename Other>
 void add_typed(const Pointwise& p, int64_t begin, int64_t end) {
   lanes(begin, end, [&](int64_t i, auto w) {
-    store(output<T>(p, 0) + i, load(input<T>(p, 0) + i, w) + load(input<T>(p, 1) + i, w), w);
+    store(output<T>(p, 0) + i, load(input<T>(p, 0) + i, w) + load(input<Other>(p, 1) + i, w), w);
   });
+}
+
+template <typename T, typename From>
+void convert_typed(const Pointwise& p, int64_t begin, int64_t end) {
+  convert(input<From>(p, 0) + begin, output<T>(p, 0) + begin, end - begin);
 }
 
 template <typename T>
@@ -69,8 +74,18 @@ void swiglu_grad_range(const Pointwise& p, int64_t begin, int64_t end) {
   p.bf16 ? swiglu_grad_typed<Bf16>(p, begin, end) : swiglu_grad_typed<float>(p, begin, end);
 }
 
-void add_range(const Pointwise& p, int64_t begin, int64_t end) {
-  p.bf16 ? add_typed<Bf16>(p, begin, end) : add_typed<float>(p, begin, end);
+void add_range(const Pointwise& p, bool other_bf16, int64_t begin, int64_t end) {
+  if (p.bf16)
+    other_bf16 ? add_typed<Bf16, Bf16>(p, begin, end) : add_typed<Bf16, float>(p, begin, end);
+  else
+    other_bf16 ? add_typed<float, Bf16>(p, begin, end) : add_typed<float, float>(p, begin, end);
+}
+
+void convert_range(const Pointwise& p, bool from_bf16, int64_t begin, int64_t end) {
+  if (p.bf16)
+    from_bf16 ? convert_typed<Bf16, Bf16>(p, begin, end) : convert_typed<Bf16, float>(p, begin, end);
+  else
+    from_bf16 ? convert_typed<float, Bf16>(p, begin, end) : convert_typed<float, float>(p, begin, end);
 }
 
 void dropout_range(const Pointwise& p, const DropoutMask& mask, int64_t begin, int64_t end) {

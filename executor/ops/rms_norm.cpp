@@ -6,15 +6,15 @@
 #include "graph/cpu_workspace.h"
 
 namespace tidemark::ops {
+namespace {
 
-void rms_norm_cpu(const KernelArgs& args) {
+void run(const KernelArgs& args, RmsNorm norm, const void* weight) {
   const TensorType& x = args.op.in(0);
-  RmsNorm norm;
   norm.bf16 = is_bf16(x);
   norm.columns = columns_of(x);
   norm.epsilon = static_cast<float>(args.op.attributes().number("epsilon"));
   norm.x = args.inputs[0];
-  norm.weight = args.inputs[1];
+  norm.weight = weight;
   norm.y = args.outputs[0];
   norm.rstd = args.out<float>(1);
   const auto rows = TIDEMARK_SIMD(rms_norm_rows);
@@ -22,16 +22,13 @@ void rms_norm_cpu(const KernelArgs& args) {
                 [&](int64_t begin, int64_t end) { rows(norm, begin, end); });
 }
 
-void rms_norm_grad_cpu(const KernelArgs& args) {
+/// Blocks of rows, then the sum of their parts of the weight's gradient.
+void run(const KernelArgs& args, RmsNormGrad grad, void* dweight) {
   const TensorType& x = args.op.in(1);
-  RmsNormGrad grad;
   grad.bf16 = is_bf16(x);
   grad.columns = columns_of(x);
   grad.dy = args.inputs[0];
   grad.x = args.inputs[1];
-  grad.weight = args.inputs[2];
-  grad.rstd = args.in<float>(3);
-  grad.residual_grad = args.op.has_in(4) ? args.inputs[4] : nullptr;
   grad.dx = args.outputs[0];
   auto* const parts = static_cast<float*>(args.workspace);
   const auto rows = TIDEMARK_SIMD(rms_norm_grad_rows);
@@ -43,9 +40,44 @@ void rms_norm_grad_cpu(const KernelArgs& args) {
   sum.rows = (rows_of(x) + cpu::kRmsNormGradRows - 1) / cpu::kRmsNormGradRows;
   sum.x = parts;
   sum.ld = grad.columns;
-  sum.y = args.outputs[1];
+  sum.y = dweight;
   sum.y_bf16 = grad.bf16;
   column_sum(sum, grad.columns, args.pool);
+}
+
+}  // namespace
+
+void rms_norm_cpu(const KernelArgs& args) {
+  run(args, RmsNorm{}, args.inputs[1]);
+}
+
+void rms_norm_grad_cpu(const KernelArgs& args) {
+  RmsNormGrad grad;
+  grad.weight = args.inputs[2];
+  grad.rstd = args.in<float>(3);
+  grad.residual_grad = args.op.has_in(4) ? args.inputs[4] : nullptr;
+  run(args, grad, args.outputs[1]);
+}
+
+void gated_rms_norm_cpu(const KernelArgs& args) {
+  RmsNorm norm;
+  norm.gate = first_column(args, args.inputs[1], args.op.in(1).dtype);
+  norm.gate_stride = columns_of(args.op.in(1));
+  norm.groups = args.op.attributes().integer("groups");
+  run(args, norm, args.inputs[2]);
+}
+
+void gated_rms_norm_grad_cpu(const KernelArgs& args) {
+  if (!args.op.has_in(5)) clear(args, 1);
+  const DType dtype = args.op.in(2).dtype;
+  RmsNormGrad grad;
+  grad.gate = first_column(args, args.inputs[2], dtype);
+  grad.gate_stride = columns_of(args.op.in(2));
+  grad.groups = args.op.attributes().integer("groups");
+  grad.weight = args.inputs[3];
+  grad.rstd = args.in<float>(4);
+  grad.dgate = first_column(args, args.outputs[1], dtype);
+  run(args, grad, args.outputs[2]);
 }
 
 }  // namespace tidemark::ops

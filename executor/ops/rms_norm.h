@@ -1,4 +1,5 @@
-// Rows of root-mean-square norms and their gradients: the vector code of rms_norm.cpp.
+// Rows of root-mean-square norms, of x or x * silu(gate), and their gradients: the vector code of
+// rms_norm.cpp.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +11,29 @@ namespace tidemark::ops {
 struct RmsNorm {
   bool bf16 = false;
   int64_t columns = 0;
+  int64_t groups = 1;  ///< of neighbouring columns, each normed on its own
   float epsilon = 0;
   const void* x = nullptr;
+  const void* gate = nullptr;  ///< its first column; null: no gate
+  int64_t gate_stride = 0;
   const void* weight = nullptr;
   void* y = nullptr;
-  float* rstd = nullptr;
+  float* rstd = nullptr;  ///< [rows, groups]
 };
 
 struct RmsNormGrad {
   bool bf16 = false;
   int64_t columns = 0;
+  int64_t groups = 1;
   const void* dy = nullptr;
   const void* x = nullptr;
+  const void* gate = nullptr;
+  int64_t gate_stride = 0;  ///< of dgate, too
   const void* weight = nullptr;
   const float* rstd = nullptr;
   const void* residual_grad = nullptr;  ///< null: zero
-  void* dx = nullptr;                   ///< may be dy or residual_grad
+  void* dx = nullptr;                   ///< may be dy or residual_grad, or with a gate x
+  void* dgate = nullptr;                ///< with a gate: its first column; added to
 };
 
 TIDEMARK_SIMD_DECLARE(void rms_norm_rows(const RmsNorm& norm, int64_t begin, int64_t end);

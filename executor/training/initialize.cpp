@@ -22,12 +22,19 @@ double uniform(uint64_t key, uint64_t counter) {
   return (static_cast<double>(splitmix64(key ^ splitmix64(counter)) >> 11) + 0.5) * 0x1p-53;
 }
 
-float draw(const Initializer& init, uint64_t key, int64_t element) {
+/// `columns`: the last dimension.
+float draw(const Initializer& init, uint64_t key, int64_t element, int64_t columns) {
   const auto i = static_cast<uint64_t>(element);
   switch (init.kind) {
     case Initializer::Kind::none: return 0;
     case Initializer::Kind::constant: return static_cast<float>(init.scale);
     case Initializer::Kind::uniform: return static_cast<float>(init.scale * (2 * uniform(key, i) - 1));
+    case Initializer::Kind::log_index:
+      return static_cast<float>(std::log(1.0 + static_cast<double>(element % columns)));
+    case Initializer::Kind::time_step: {
+      const double step = init.low * std::pow(init.scale / init.low, uniform(key, i));
+      return static_cast<float>(step + std::log(-std::expm1(-step)));
+    }
     case Initializer::Kind::normal: {  // Box & Muller 1958, one pair for two neighbours
       const double radius = std::sqrt(-2 * std::log(uniform(key, i | 1)));
       const double angle = 2 * std::numbers::pi * uniform(key, i & ~uint64_t{1});
@@ -44,17 +51,17 @@ void initialize_parameters(Runtime& runtime, uint64_t seed) {
   for (ValueId id : graph.sources(Category::parameter)) {
     const Value& p = graph.value(id);
     const uint64_t key = key_of(seed, p.name);
-    const int64_t n = p.type.shape.elements();
+    const int64_t n = p.type.shape.elements(), columns = p.type.shape.columns();
     if (p.type.dtype == DType::f32) {
       auto* out = static_cast<float*>(runtime.data(id));
-      for (int64_t i = 0; i < n; ++i) out[i] = draw(p.init, key, i);
+      for (int64_t i = 0; i < n; ++i) out[i] = draw(p.init, key, i, columns);
       continue;
     }
     auto* out = static_cast<uint16_t*>(runtime.data(id));
     const ValueId master_id = graph.find(p.name + ".master");
     auto* master = master_id == kNone ? nullptr : static_cast<float*>(runtime.data(master_id));
     for (int64_t i = 0; i < n; ++i) {
-      const float x = draw(p.init, key, i);
+      const float x = draw(p.init, key, i, columns);
       if (master) master[i] = x;
       out[i] = bfloat16_from(x);
     }

@@ -19,6 +19,9 @@ struct Comparison {
   bool passed(double tolerance) const { return loss_error <= tolerance && worst_error <= tolerance; }
 };
 
+/// Copies what the graph takes: a recurrence has no use for positions.
+void fill_inputs(Runtime& runtime, const ReferenceBatch& batch);
+
 /// Runs one forward and backward pass on the reference's weights (`weight/…`) and inputs, and compares with
 /// `output/loss` and `grad/…`. The graph is one without optimizer, made for `batch`. A parameter in
 /// `no_grad` must have a gradient of zeros. Throws Error where the file lacks a tensor, or holds a gradient

@@ -37,6 +37,11 @@ inline void expect_ints(const OpView& op, int i) {
   expect(op.in(i).shape.rank() == 1 && op.in(i).dtype == DType::i32, op, i, "i32[n]");
 }
 
+/// Operand i is a matrix of at least first_column (an attribute) + `columns` columns, of which the op reads
+/// the `columns` from first_column on. Its gradient is as wide, zero elsewhere: several such ops read one
+/// product, and their gradients add up in one buffer.
+void expect_columns(const OpView& op, int i, DType dtype, int64_t rows, int64_t columns);
+
 /// Bytes of every operand once: what a bandwidth-bound op moves.
 inline double operand_bytes(const OpView& op) {
   double bytes = 0;

@@ -10,6 +10,12 @@ std::vector<TensorType> same_as_first(const OpView& op, int operands) {
   return {op.in(0)};
 }
 
+/// The gradient of output 0 as another type.
+ValueId converted(GradientContext& g, DType dtype) {
+  return g.output_of(
+      g.emit("convert", "grad_convert", {g.grad_out(0)}, {{"dtype", std::string(name_of(dtype))}}));
+}
+
 }  // namespace
 
 // Shazeer 2020: silu(gate) * up.
@@ -44,18 +50,49 @@ OpDef swiglu_grad() {
   return d;
 }
 
+// b may be of another float type: a residual stream in f32 takes what layers in bf16 add to it.
 OpDef add() {
   OpDef d;
   d.name = "add";
   d.input_names = {"a", "b"};
   d.output_names = {"y"};
-  d.infer = [](const OpView& op) { return same_as_first(op, 2); };
+  d.infer = [](const OpView& op) {
+    expect(is_float(op.in(1).dtype) && op.in(1).shape == op.in(0).shape, op, 1,
+           "a float tensor of a's shape");
+    return same_as_first(op, 1);
+  };
   d.gradient = [](GradientContext& g) {
-    for (int i = 0; i < 2; ++i)
-      if (g.wants(i)) g.add_grad(i, g.grad_out(0));
+    if (g.wants(0)) g.add_grad(0, g.grad_out(0));
+    if (!g.wants(1)) return;
+    const DType dtype = g.graph().value(g.in(1)).type.dtype;
+    const bool same = dtype == g.graph().value(g.in(0)).type.dtype;
+    g.add_grad(1, same ? g.grad_out(0) : converted(g, dtype));
   };
   d.work = elementwise_work(1);
   d.aliases = {{0, 0, false}, {0, 1, false}};
+  d.cheap = true;
+  return d;
+}
+
+// To nearest, ties to even.
+OpDef convert() {
+  OpDef d;
+  d.name = "convert";
+  d.input_names = {"x"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    same_as_first(op, 1);
+    const DType dtype = dtype_from(op.attributes().text("dtype"), "dtype");
+    if (!is_float(dtype)) throw Error("bad op", "dtype", "is not a float type");
+    return {{dtype, op.in(0).shape}};
+  };
+  d.gradient = [](GradientContext& g) {
+    if (!g.wants(0)) return;
+    const ValueId so_far = g.take_grad(0);
+    g.add_grad(0, so_far == kNone ? converted(g, g.graph().value(g.in(0)).type.dtype)
+                                  : g.output_of(g.emit("add", "grad", {so_far, g.grad_out(0)})));
+  };
+  d.work = elementwise_work(1);
   d.cheap = true;
   return d;
 }

@@ -89,6 +89,53 @@ const std::map<std::string, Build>& examples() {
          const ValueId a = e.floats("a", {4, 6}), b = e.floats("b", {4, 6});
          return std::vector{e.graph.add({"add", "y", {a, b}})};
        }},
+      {"gated_rms_norm",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 8}), gate = e.floats("gate", {5, 10}), w = e.floats("w", {8});
+         return std::vector{
+             e.graph.add({"gated_rms_norm",
+                          "y",
+                          {x, gate, w},
+                          {{"epsilon", 1e-5}, {"groups", int64_t{2}}, {"first_column", int64_t{2}}}})};
+       }},
+      {"convert",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {4, 6});
+         return std::vector{e.graph.add({"convert", "y", {x}, {{"dtype", std::string("f32")}}})};
+       }},
+      {"causal_conv1d",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {9, 8}), w = e.floats("w", {5, 1, 4}), b = e.floats("b", {5});
+         const ValueId cu = e.ints("cu_seqlens", {0, 2, 2, 9});
+         return std::vector{
+             e.graph.add({"causal_conv1d", "y", {x, w, b, cu}, {{"first_column", int64_t{1}}}})};
+       }},
+      {"selective_scan",
+       [](Example& e) {
+         const ValueId u = e.floats("u", {9, 5}), dt = e.floats("dt", {9, 5}), bc = e.floats("bc", {9, 6}),
+                       z = e.floats("z", {9, 7}), a = e.floats("a", {5, 3}), d = e.floats("d", {5}),
+                       bias = e.floats("bias", {5});
+         const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         return std::vector{e.graph.add({"selective_scan",
+                                         "y",
+                                         {u, dt, bc, z, a, d, bias, cu},
+                                         {{"chunk_rows", int64_t{4}}, {"first_column", int64_t{2}}}})};
+       }},
+      {"ssd_scan",
+       [](Example& e) {
+         const ValueId xbc = e.floats("xbc", {9, 24}), dt = e.floats("dt", {9, 6}), a = e.floats("a", {4}),
+                       d = e.floats("d", {4}), bias = e.floats("bias", {4});
+         const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         return std::vector{e.graph.add({"ssd_scan",
+                                         "y",
+                                         {xbc, dt, a, d, bias, cu},
+                                         {{"heads", int64_t{4}},
+                                          {"groups", int64_t{2}},
+                                          {"states", int64_t{3}},
+                                          {"chunk_rows", int64_t{4}},
+                                          {"dt_min", 0.0},
+                                          {"first_column", int64_t{1}}}})};
+       }},
       {"dropout",
        [](Example& e) {
          const ValueId x = e.floats("x", {8, 6}), seed = e.ints("seed", {5, 9});

@@ -74,6 +74,69 @@ TEST_P(RmsNormTest, Gradient) {
   }
 }
 
+// A norm of x * silu(gate) is one of a product that is made before.
+TEST_P(RmsNormTest, GatedByGroups) {
+  for (const int64_t groups : {int64_t{1}, int64_t{5}}) {
+    if (columns % groups != 0) continue;
+    const int64_t first = 2, gate_columns = columns + 3, width = columns / groups;
+    const Attributes attributes{{"epsilon", kEpsilon}, {"groups", groups}, {"first_column", first}};
+    OpCase forward("gated_rms_norm", attributes, dtype);
+    forward.random({rows, columns}, 3).random({rows, gate_columns}).random({columns});
+    OpCase backward("gated_rms_norm_grad", attributes, dtype);
+    backward.random({rows, columns})
+        .random({rows, columns}, 3)
+        .random({rows, gate_columns})
+        .random({columns});
+    const auto gate_at = [&](int64_t i, int64_t j) {
+      return static_cast<size_t>(i * gate_columns + first + j);
+    };
+    const auto silu = [](double g) { return g / (1 + std::exp(-g)); };
+    // Values, and one over their root mean square, of the rows cut into groups.
+    const auto normed = [&](const Values& x, const Values& gate, Values& value) {
+      Values rstd;
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t g = 0; g < groups; ++g) {
+          double squares = 0;
+          for (int64_t j = g * width; j < (g + 1) * width; ++j) {
+            value.push_back(x[at(i, j)] * silu(gate[gate_at(i, j)]));
+            squares += value.back() * value.back();
+          }
+          rstd.push_back(1 / std::sqrt(squares / static_cast<double>(width) + kEpsilon));
+        }
+      return rstd;
+    };
+    const auto group_of = [&](int64_t i, int64_t j) { return static_cast<size_t>(i * groups + j / width); };
+
+    Values value, y;
+    Values rstd = normed(forward.inputs()[0], forward.inputs()[1], value);
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j)
+        y.push_back(value[at(i, j)] * rstd[group_of(i, j)] * forward.inputs()[2][static_cast<size_t>(j)]);
+    forward.check({y, rstd});
+
+    value.clear();
+    const Values dy = backward.inputs()[0], x = backward.inputs()[1], gate = backward.inputs()[2],
+                 weight = backward.inputs()[3];
+    backward.f32({rows, groups}, normed(x, gate, value));
+    rstd = backward.inputs()[4];
+    Values dgate = backward.random({rows, gate_columns}).inputs()[5], dx(x.size()), dweight(weight.size());
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) {
+        const double r = rstd[group_of(i, j)];
+        double dot = 0;
+        for (int64_t k = j / width * width; k < (j / width + 1) * width; ++k)
+          dot += dy[at(i, k)] * weight[static_cast<size_t>(k)] * value[at(i, k)];
+        const double dv = r * (dy[at(i, j)] * weight[static_cast<size_t>(j)] -
+                               value[at(i, j)] * r * r * dot / static_cast<double>(width));
+        const double g = gate[gate_at(i, j)], s = 1 / (1 + std::exp(-g));
+        dweight[static_cast<size_t>(j)] += dy[at(i, j)] * value[at(i, j)] * r;
+        dx[at(i, j)] = dv * silu(g);
+        dgate[gate_at(i, j)] += dv * x[at(i, j)] * s * (1 + g * (1 - s));
+      }
+    backward.check({dx, dgate, dweight}, dtype == DType::bf16 ? 8e-3 : 1e-4);
+  }
+}
+
 TEST(RmsNormTest, NotANumberStaysInItsRow) {
   OpCase op("rms_norm", {{"epsilon", 0.0}});
   op.floats({2, 3}, {1, 1, 1, 1, std::nan(""), 1}).floats({3}, {1, 2, 3});

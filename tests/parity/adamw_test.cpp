@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "executor/training/initialize.h"
+#include "executor/training/reference.h"
 #include "executor/training/session.h"
 #include "executor/training/state.h"
 #include "tests/parity/parity_case.h"
@@ -13,7 +14,7 @@ namespace tidemark {
 namespace {
 
 class AdamWCurve : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Cases, AdamWCurve, ::testing::Values("llama", "lstm"),
+INSTANTIATE_TEST_SUITE_P(Cases, AdamWCurve, ::testing::Values("llama", "lstm", "mamba"),
                          [](const auto& name) { return std::string(name.param); });
 
 AdamW optimizer_of(const nlohmann::json& facts) {
@@ -23,6 +24,7 @@ AdamW optimizer_of(const nlohmann::json& facts) {
   o.epsilon = facts["eps"];
   o.weight_decay = facts["weight_decay"];
   o.clip_norm = facts["clip_grad_norm"];
+  o.decay_all = facts["decay_applies_to"] == "all parameters";
   return o;
 }
 
@@ -37,8 +39,7 @@ TEST_P(AdamWCurve, AgreesWithPyTorch) {
     Runtime runtime(graph, plan);
     initialize_parameters(runtime, 0);
     load_parameters(runtime, c.reference, "weight/");
-    for (const auto& [input, values] : c.batch.inputs)
-      std::copy(values.begin(), values.end(), runtime.data<int32_t>(input));
+    fill_inputs(runtime, c.batch);
     Session session(runtime, {.peak = facts["lr"]}, 0);
     for (size_t i = 0; i < facts["loss_before_step"].size(); ++i) {
       const StepResult result = session.step([](Runtime&, int64_t, int) {});

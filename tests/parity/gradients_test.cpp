@@ -11,7 +11,8 @@ namespace {
 constexpr double kTolerance = 1e-5;
 
 class Gradients : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Cases, Gradients, ::testing::Values("llama", "llama_packed", "rnn", "lstm", "gru"),
+INSTANTIATE_TEST_SUITE_P(Cases, Gradients,
+                         ::testing::Values("llama", "llama_packed", "rnn", "lstm", "gru", "mamba", "mamba2", "mamba2_groups", "mamba2_limits", "mamba_variants"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST_P(Gradients, AgreeWithPyTorch) {

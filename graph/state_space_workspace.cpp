@@ -1,0 +1,91 @@
+#include "graph/state_space_workspace.h"
+
+#include <algorithm>
+
+#include "graph/cpu_workspace.h"
+
+namespace tidemark::cpu {
+namespace {
+
+int64_t divided(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/// Floats to whole cache lines.
+int64_t padded(int64_t floats) {
+  return divided(floats, 16) * 16;
+}
+
+}  // namespace
+
+int64_t selective_scan_workspace(int64_t channels, int64_t states, int64_t chunk_rows, int threads) {
+  // A and the state; B and C; time step, input, output.
+  const int64_t thread =
+      2 * states * kScanChannels + padded(chunk_rows * 2 * states) + 3 * chunk_rows * kScanChannels;
+  return 4 * thread * std::min<int64_t>(threads, divided(channels, kScanChannels));
+}
+
+SelectiveScanSpace selective_scan_grad_space(int64_t channels, int64_t states, int64_t chunk_rows) {
+  SelectiveScanSpace space;
+  space.blocks = divided(channels, kScanChannels);
+  const int64_t state = states * kScanChannels;
+  space.carried = space.blocks * state;
+  space.partials = padded(space.blocks * chunk_rows * 2 * states);
+  // A and the chunk's gradient of A; B and C; decays and states of all rows; time step, input, gradient,
+  // output.
+  space.thread = 2 * state + padded(chunk_rows * 2 * states) + (2 * chunk_rows + 1) * state +
+                 4 * chunk_rows * kScanChannels;
+  return space;
+}
+
+int64_t selective_scan_grad_workspace(int64_t channels, int64_t states, int64_t chunk_rows, int threads) {
+  const SelectiveScanSpace space = selective_scan_grad_space(channels, states, chunk_rows);
+  return 4 * (2 * space.carried + space.partials + space.thread * std::min<int64_t>(threads, space.blocks));
+}
+
+int64_t SsdShape::piece_rows() const {
+  return std::min(kSsdPieceRows, chunk_rows);
+}
+int64_t SsdShape::pieces() const {
+  return divided(chunk_rows, kSsdPieceRows);
+}
+int64_t SsdShape::padded_columns() const {
+  return divided(head_columns, kPanelColumns) * kPanelColumns;
+}
+int64_t SsdShape::heads_per_set() const {
+  return std::min(heads / groups, divided(heads, kSsdHeadSets));
+}
+int64_t SsdShape::sets_per_group() const {
+  return divided(heads / groups, heads_per_set());
+}
+
+SsdSpace ssd_space(const SsdShape& s, bool gradient) {
+  const auto whole_panels = [](int64_t n) { return divided(n, kPanelColumns) * kPanelColumns; };
+  const int64_t rows = s.piece_rows(), pieces = s.pieces(), columns = s.padded_columns();
+  SsdSpace space;
+  space.scores = padded(2 * rows * s.states + rows * rows);
+  space.state = s.states * columns;
+  space.shared = s.groups * pieces * space.scores + s.heads * space.state;
+  const int64_t square = rows * rows, matrix = rows * columns;
+  const int64_t packed_b = s.states * whole_panels(rows);
+  if (!gradient) {
+    // Input scaled by the time step, and again by its decay to the end; output; decayed scores.
+    space.thread = padded(std::max(packed_b, 3 * matrix + square));
+    return space;
+  }
+  space.shared += s.groups * s.sets_per_group() * pieces * space.scores;
+  // States of the pieces; input, scaled input, output's gradient, scaled input's gradient; decayed scores and
+  // their gradient; a product with the states; a packed operand.
+  const int64_t packed =
+      std::max({matrix, s.head_columns * whole_panels(rows), kPanelColumns * whole_panels(s.states)});
+  const int64_t head = pieces * space.state + 4 * matrix + 2 * square + rows * s.states + packed;
+  space.thread = padded(std::max({packed_b, head, rows * whole_panels(s.states)}));
+  return space;
+}
+
+int64_t ssd_workspace(const SsdShape& shape, bool gradient, int threads) {
+  const SsdSpace space = ssd_space(shape, gradient);
+  return 4 * (space.shared + space.thread * threads);
+}
+
+}  // namespace tidemark::cpu

@@ -1,0 +1,52 @@
+// How the CPU kernels of state-space layers cut their work, and the scratch bytes that follow from it.
+#pragma once
+
+#include <cstdint>
+
+namespace tidemark::cpu {
+
+/// Channels of one task of the selective scan, a whole number of vectors.
+inline constexpr int64_t kScanChannels = 32;
+/// Most rows between two saved states: a chunk's states are made again in a thread's second-level cache.
+inline constexpr int64_t kScanChunkRows = 64;
+
+int64_t selective_scan_workspace(int64_t channels, int64_t states, int64_t chunk_rows, int threads);
+int64_t selective_scan_grad_workspace(int64_t channels, int64_t states, int64_t chunk_rows, int threads);
+
+/// In floats. First what the tasks share, one after the other, then per thread.
+struct SelectiveScanSpace {
+  int64_t blocks = 0;    ///< of kScanChannels channels
+  int64_t carried = 0;   ///< [blocks, states, kScanChannels]: gradient of the state, and again of A
+  int64_t partials = 0;  ///< [blocks, chunk_rows, 2 * states]: each block's part of the gradients of B and C
+  int64_t thread = 0;
+};
+SelectiveScanSpace selective_scan_grad_space(int64_t channels, int64_t states, int64_t chunk_rows);
+
+/// Rows of one matrix product of the chunked scan (Mamba-2); a chunk is cut into pieces of so many.
+inline constexpr int64_t kSsdPieceRows = 64;
+/// Sets of heads whose parts of the gradients of B and C are summed apart, at most (or the groups, if more).
+inline constexpr int64_t kSsdHeadSets = 16;
+
+struct SsdShape {
+  int64_t heads = 0, head_columns = 0, groups = 0, states = 0;
+  int64_t chunk_rows = 0;  ///< between two saved states; no more than the rows there are
+
+  int64_t piece_rows() const;
+  int64_t pieces() const;          ///< of a chunk
+  int64_t padded_columns() const;  ///< of a head, in whole panels (kPanelColumns) of a product
+  int64_t heads_per_set() const;   ///< sets do not cross groups
+  int64_t sets_per_group() const;
+};
+
+/// In floats. Tasks share the scores of every group and piece, every head's state (or its gradient) and, for
+/// the gradient, the scores' gradients of every set and piece; then comes what each thread has.
+struct SsdSpace {
+  int64_t scores = 0;  ///< B and C [piece_rows, states] and C B^T [piece_rows, piece_rows]
+  int64_t state = 0;   ///< [states, padded_columns]
+  int64_t shared = 0;
+  int64_t thread = 0;
+};
+SsdSpace ssd_space(const SsdShape& shape, bool gradient);
+int64_t ssd_workspace(const SsdShape& shape, bool gradient, int threads);
+
+}  // namespace tidemark::cpu
