@@ -47,6 +47,11 @@ inline constexpr std::string_view name_of(Phase p) {
   return kPhaseNames[static_cast<int>(p)];
 }
 
+/// Whether ops of the phase run once for each micro-batch.
+inline constexpr bool in_body(Phase p) {
+  return p == Phase::forward || p == Phase::backward;
+}
+
 /// The inverse of name_of. Throw Error where the name is unknown; `where` names the field.
 Category category_from(std::string_view name, std::string_view where);
 Phase phase_from(std::string_view name, std::string_view where);

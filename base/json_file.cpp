@@ -52,6 +52,8 @@ json parse_json(std::string_view text, const std::string& where, const std::stri
     return json::parse(text.begin(), text.end(), check_keys);
   } catch (const json::parse_error& error) {
     throw Error(what, where, "not valid JSON at byte " + std::to_string(error.byte), "check the file");
+  } catch (const json::out_of_range&) {
+    throw Error(what, where, "a number in it is larger than any double", "check the file");
   }
 }
 

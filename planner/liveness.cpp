@@ -7,10 +7,6 @@
 namespace tidemark {
 namespace {
 
-bool in_body(Phase p) {
-  return p == Phase::forward || p == Phase::backward;
-}
-
 [[noreturn]] void fail(const Op& op, const std::string& why) {
   throw Error("cannot schedule", "op '" + op.name + "'", why,
               "put the ops in an order in which every value is made, and not overwritten, before it is read");

@@ -26,15 +26,6 @@ void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
 
 }  // namespace
 
-std::array<int32_t, kPhaseCount> phase_starts(const Graph& graph, const Schedule& schedule) {
-  std::array<int32_t, kPhaseCount> starts;
-  starts.fill(static_cast<int32_t>(schedule.steps.size()));
-  for (size_t s = schedule.steps.size(); s-- > 0;)  // a phase without steps starts where the next does
-    for (int p = 0; p <= static_cast<int>(graph.op(schedule.steps[s].op).phase); ++p)
-      starts[static_cast<size_t>(p)] = static_cast<int32_t>(s);
-  return starts;
-}
-
 std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule) {
   std::vector<ArenaBuffer> buffers;
   buffers.reserve(schedule.buffers.size());
@@ -73,9 +64,7 @@ double order_seconds(const Graph& graph, const std::vector<OpId>& order,
                      const std::vector<double>& op_seconds, int micro_batches) {
   double body = 0, once = 0;
   for (OpId id : order) {
-    const Phase phase = graph.op(id).phase;
-    const bool repeats = phase == Phase::forward || phase == Phase::backward;
-    (repeats ? body : once) += op_seconds[static_cast<size_t>(id)];
+    (in_body(graph.op(id).phase) ? body : once) += op_seconds[static_cast<size_t>(id)];
   }
   return once + body * micro_batches;
 }

@@ -48,10 +48,6 @@ struct Plan {
   std::string cost_model;  ///< "analytic" or "profile"
 };
 
-/// The first step of each phase. A phase without steps starts where the next one does; ops of the forward
-/// phase that run again do so in the backward phase.
-std::array<int32_t, kPhaseCount> phase_starts(const Graph& graph, const Schedule& schedule);
-
 /// The schedule's buffers as the arena solver takes them: sizes rounded up to kArenaAlignment.
 std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule);
 

@@ -1,5 +1,6 @@
 #include "planner/plan_fields.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -109,14 +110,23 @@ void expect_plan(const Fields& root) {
   root.expect("version", kVersion, "this version of Tidemark cannot read it");
 }
 
-std::vector<double> step_seconds(const Fields& root, const std::array<int32_t, kPhaseCount>& phase_starts,
-                                 size_t steps, int micro_batches) {
+std::vector<Phase> step_phases(const Fields& root, size_t steps) {
+  std::vector<Phase> phases;
+  for (const std::string& name : root.texts("phases")) {
+    const auto known = std::find(kPhaseNames.begin(), kPhaseNames.end(), name);
+    if (known == kPhaseNames.end()) root.fail(indexed("phases", phases.size()), "there is no such phase");
+    phases.push_back(static_cast<Phase>(known - kPhaseNames.begin()));
+  }
+  if (phases.size() != steps) root.fail("phases", "there is not one for each step of the order");
+  return phases;
+}
+
+std::vector<double> step_seconds(const Fields& root, const std::vector<Phase>& phases, int micro_batches) {
   std::vector<double> seconds = root.numbers("step_seconds");
-  if (seconds.size() != steps) root.fail("step_seconds", "there is not one for each step of the order");
-  const auto body = static_cast<size_t>(phase_starts[static_cast<size_t>(Phase::forward)]);
-  const auto body_end = static_cast<size_t>(phase_starts[static_cast<size_t>(Phase::optimizer)]);
+  if (seconds.size() != phases.size())
+    root.fail("step_seconds", "there is not one for each step of the order");
   double sum = 0;
-  for (size_t s = 0; s < steps; ++s) sum += seconds[s] * (body <= s && s < body_end ? micro_batches : 1);
+  for (size_t s = 0; s < phases.size(); ++s) sum += seconds[s] * (in_body(phases[s]) ? micro_batches : 1);
   const double predicted = root.number("predicted_seconds");
   if (std::abs(sum - predicted) > 1e-9 * predicted)
     root.fail("step_seconds", "they do not come to predicted_seconds");

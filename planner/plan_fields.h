@@ -2,7 +2,6 @@
 // there. And the fields that every reader of a plan checks alike.
 #pragma once
 
-#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -51,9 +50,11 @@ class Fields {
 /// Throws Error unless the object is a plan of the version that this program reads.
 void expect_plan(const Fields& root);
 
+/// `phases`: of each step's op.
+std::vector<Phase> step_phases(const Fields& root, size_t steps);
+
 /// `step_seconds`: one for each step. Throws Error unless they come to `predicted_seconds`, the steps of
 /// forward and backward counted once per micro-batch.
-std::vector<double> step_seconds(const Fields& root, const std::array<int32_t, kPhaseCount>& phase_starts,
-                                 size_t steps, int micro_batches);
+std::vector<double> step_seconds(const Fields& root, const std::vector<Phase>& phases, int micro_batches);
 
 }  // namespace tidemark::plan_io

@@ -91,9 +91,9 @@ void check_derived(const Fields& root, const Graph& graph, const Plan& plan) {
     root.fail("budget_bytes", "the plan needs " + std::to_string(plan.arena_bytes) + " bytes, which is more");
 }
 
-void read_seconds(const Fields& root, const Graph& graph, Plan& plan) {
-  plan.step_seconds = plan_io::step_seconds(root, phase_starts(graph, plan.schedule),
-                                            plan.schedule.steps.size(), plan.micro_batches);
+void read_seconds(const Fields& root, Plan& plan) {
+  const std::vector<Phase> phases = plan_io::step_phases(root, plan.schedule.steps.size());
+  plan.step_seconds = plan_io::step_seconds(root, phases, plan.micro_batches);
   plan.predicted_seconds = root.number("predicted_seconds");
   plan.unplanned_seconds = root.number("unplanned_seconds");
   plan.lower_bound_seconds = root.number("lower_bound_seconds");
@@ -112,16 +112,17 @@ void read_seconds(const Fields& root, const Graph& graph, Plan& plan) {
 
 json to_json(const Plan& plan, const Graph& graph) {
   json decisions = json::object(), order = json::array(), buffers = json::array(),
-       categories = json::object(), mesh = json::object(), phases = json::object();
+       categories = json::object(), mesh = json::object(), phases = json::array();
   for (size_t v = 0; v < plan.decisions.size(); ++v)
     decisions[graph.values()[v].name] = name_of(plan.decisions[v]);
-  for (const Step& step : plan.schedule.steps) order.push_back(graph.op(step.op).name);
+  for (const Step& step : plan.schedule.steps) {
+    order.push_back(graph.op(step.op).name);
+    phases.push_back(name_of(graph.op(step.op).phase));
+  }
   for (size_t b = 0; b < plan.schedule.buffers.size(); ++b)
     buffers.push_back(buffer_to_json(plan.schedule.buffers[b], plan.offsets.at(b), graph));
   for (size_t c = 0; c < plan.peak_by_category.size(); ++c)
     categories[std::string(kCategoryNames[c])] = plan.peak_by_category[c];
-  const auto starts = phase_starts(graph, plan.schedule);
-  for (size_t p = 0; p < starts.size(); ++p) phases[std::string(kPhaseNames[p])] = starts[p];
   for (const char* axis : kMeshAxes) mesh[axis] = 1;
   return {
       {"format", plan_io::kFormat},
@@ -175,7 +176,7 @@ Plan plan_from_json(const json& document, const Graph& graph, const std::string&
   }
   root.object("graph").expect("name", plan.graph_name, "the plan is for another graph");
   plan.unplanned_peak_bytes = root.integer("unplanned_peak_bytes", 0, INT64_MAX);
-  read_seconds(root, graph, plan);
+  read_seconds(root, plan);
   check_derived(root, graph, plan);
   root.finish();
   return plan;

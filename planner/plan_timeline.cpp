@@ -14,30 +14,16 @@ namespace {
 using nlohmann::json;
 using plan_io::Fields;
 
-using PhaseStarts = std::array<int32_t, kPhaseCount>;
-
-PhaseStarts read_phases(const Fields& root, int64_t steps) {
-  const Fields phases = root.object("phases");
-  PhaseStarts starts{};
-  for (size_t p = 0; p < starts.size(); ++p) {
-    const int64_t least = p == 0 ? 0 : starts[p - 1];
-    starts[p] = static_cast<int32_t>(phases.integer(kPhaseNames[p].data(), least, p == 0 ? 0 : steps));
-  }
-  phases.finish();
-  return starts;
-}
-
 std::vector<PlannedStep> read_steps(const Fields& root, int micro_batches) {
   const std::vector<std::string> order = root.texts("order");
   if (order.empty() || order.size() > INT32_MAX) root.fail("order", "it has no steps, or too many");
-  const PhaseStarts starts = read_phases(root, static_cast<int64_t>(order.size()));
-  const std::vector<double> seconds = plan_io::step_seconds(root, starts, order.size(), micro_batches);
+  const std::vector<Phase> phases = plan_io::step_phases(root, order.size());
+  const std::vector<double> seconds = plan_io::step_seconds(root, phases, micro_batches);
   std::vector<PlannedStep> steps(order.size());
   std::unordered_set<std::string_view> seen;
   for (size_t s = 0; s < steps.size(); ++s) {
-    const auto after = std::upper_bound(starts.begin(), starts.end(), static_cast<int32_t>(s));
     steps[s] = {.op = order[s],
-                .phase = static_cast<Phase>(after - starts.begin() - 1),
+                .phase = phases[s],
                 .recompute = !seen.insert(order[s]).second,
                 .seconds = seconds[s]};
   }

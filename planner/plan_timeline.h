@@ -12,7 +12,7 @@ namespace tidemark {
 
 struct PlannedStep {
   std::string op;                ///< unique name
-  Phase phase = Phase::prepare;  ///< in which it runs: `backward` for a forward op that runs again
+  Phase phase = Phase::prepare;  ///< of the op; one that runs again is of phase `forward` wherever it stands
   bool recompute = false;        ///< an earlier step ran this op already
   double seconds = 0;            ///< predicted
 };

@@ -4,9 +4,12 @@ namespace tidemark::gui {
 
 std::vector<Band> phase_bands(const Curve& curve) {
   std::vector<Band> bands;
+  Phase body = Phase::forward;  // the one that is under way
   for (size_t i = 0; i < curve.clock.size(); ++i) {
     const Segment& s = curve.clock[i];
-    const Phase phase = curve.program->steps[static_cast<size_t>(s.step)].phase;
+    const ProgramStep& step = curve.program->steps[static_cast<size_t>(s.step)];
+    if (in_body(step.phase) && !step.recompute) body = step.phase;
+    const Phase phase = step.recompute ? body : step.phase;
     if (bands.empty() || bands.back().phase != phase || bands.back().micro_batch != s.micro_batch)
       bands.push_back({.begin = s.begin, .phase = phase, .micro_batch = s.micro_batch});
     bands.back().end = curve.clock.end_of(i);

@@ -13,7 +13,8 @@ struct Band {
   int32_t micro_batch = -1;
 };
 
-/// In order, without gaps: one for each phase of each micro-batch.
+/// In order, without gaps: one for each change of phase or micro-batch. An op that runs again belongs to
+/// forward or backward, whichever is under way.
 std::vector<Band> phase_bands(const Curve& curve);
 
 /// Where ops run again, neighbours joined.

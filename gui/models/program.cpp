@@ -39,8 +39,6 @@ TraceBuffer buffer_of(const PlannedBuffer& b, const PlanTimeline& plan) {
 
 Program program_of(const Trace& trace) {
   Program program{.steps = trace.program(), .buffers = trace.buffers(), .live = {}};
-  Phase reached = Phase::prepare;
-  for (ProgramStep& s : program.steps) s.phase = reached = std::max(reached, s.phase);
   finish(program);
   return program;
 }

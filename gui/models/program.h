@@ -10,7 +10,7 @@
 namespace tidemark::gui {
 
 struct Program {
-  std::vector<ProgramStep> steps;  ///< phase: in which it runs, `backward` for an op that runs again
+  std::vector<ProgramStep> steps;
   std::vector<TraceBuffer> buffers;
   std::vector<CategoryBytes> live;  ///< at each step
   int64_t arena_bytes = 0;          ///< end of the highest buffer

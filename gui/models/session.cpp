@@ -57,9 +57,7 @@ void Session::open(const std::string& path) {
 
 std::string Session::title() const {
   if (plan_ && !trace_) return plan_->graph_name;
-  const auto& metadata = trace_->metadata();
-  const auto model = metadata.is_object() ? metadata.find("model") : metadata.end();
-  return model != metadata.end() && model->is_string() ? model->get<std::string>() : "unnamed model";
+  return trace_->metadata().value("model", "unnamed model");
 }
 
 std::vector<int64_t> Session::training_steps() const {

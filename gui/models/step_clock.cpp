@@ -75,11 +75,10 @@ StepClock predicted_clock(const PlanTimeline& plan) {
     throw Error("cannot show the plan", "micro_batches",
                 "its training step runs more than " + format_count(kMost) + " ops",
                 "plan with fewer micro-batches");
-  const auto in_body = [](const PlannedStep& s) {
-    return s.phase == Phase::forward || s.phase == Phase::backward;
-  };
-  const auto body = std::ranges::find_if(plan.steps, in_body);
-  const auto body_end = std::find_if_not(body, plan.steps.end(), in_body);
+  // One micro-batch runs the order as it stands; of several, none may have an optimizer op within.
+  const auto repeats = [&](const PlannedStep& s) { return plan.micro_batches > 1 && in_body(s.phase); };
+  const auto body = std::ranges::find_if(plan.steps, repeats);
+  const auto body_end = std::find_if_not(body, plan.steps.end(), repeats);
   std::vector<Segment> segments;
   double now = 0;
   const auto run = [&](auto from, auto to, int32_t micro_batch) {
@@ -93,7 +92,7 @@ StepClock predicted_clock(const PlanTimeline& plan) {
     }
   };
   run(plan.steps.begin(), body, -1);
-  for (int m = 0; m < plan.micro_batches; ++m) run(body, body_end, m);
+  for (int m = 0; m < plan.micro_batches && body != body_end; ++m) run(body, body_end, m);
   run(body_end, plan.steps.end(), -1);
   return {std::move(segments), now, AxisUnit::seconds};
 }

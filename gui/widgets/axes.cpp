@@ -15,6 +15,7 @@ namespace {
 constexpr int kTickLength = 4;
 constexpr int kPixelsPerTimeTick = 90;
 constexpr int kPixelsPerByteTick = 48;
+constexpr int kLeastWithLine = 6;  // pixels; what is narrower stands among others of its kind
 
 std::vector<Tick> time_ticks_of(const PlotGeometry& plot, AxisUnit unit) {
   return step_ticks(unit, plot.time.begin(), plot.time.end(), plot.area.width() / kPixelsPerTimeTick);
@@ -97,7 +98,7 @@ void paint_phases(QPainter& painter, const PlotGeometry& plot, const std::vector
     const QRect box(left, top, right - left, kPhaseStripHeight);
     painter.fillRect(box, theme::tint_of(band.phase));
     painter.setPen(QPen(QColor(0x1b, 0x1f, 0x24, 60), 1, Qt::DotLine));
-    if (left > area.left()) painter.drawLine(left, top, left, area.bottom());
+    if (left > area.left() && box.width() >= kLeastWithLine) painter.drawLine(left, top, left, area.bottom());
     const QString label = label_of(band, micro_batches);
     if (painter.fontMetrics().horizontalAdvance(label) + 8 > box.width()) continue;
     painter.setPen(theme::kText);

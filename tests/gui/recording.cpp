@@ -1,5 +1,6 @@
 #include "tests/gui/recording.h"
 
+#include <algorithm>
 #include <random>
 
 #include "graph/autodiff.h"
@@ -21,6 +22,7 @@ Recording::Recording(const RunShape& shape) {
   if (shape.budget_percent > 0)
     request.budget_bytes = make_plan(graph_, request).unplanned_peak_bytes * shape.budget_percent / 100;
   plan_ = make_plan(graph_, request).plan.value();
+  plan_.solve_seconds = 0.25;  // the same file each time
 }
 
 void Recording::save_plan(const std::string& path) const {
@@ -67,9 +69,11 @@ TraceWriter Recording::start_trace(const std::string& path) const {
 void Recording::write_step(TraceWriter& writer, int64_t training_step, bool complete) const {
   std::mt19937 random(static_cast<unsigned>(training_step));
   std::uniform_real_distribution<double> noise(0.9, 1.3);
-  const auto starts = phase_starts(graph_, plan_.schedule);
-  const int32_t body = starts[static_cast<size_t>(Phase::forward)];
-  const int32_t body_end = starts[static_cast<size_t>(Phase::optimizer)];
+  const auto& steps = plan_.schedule.steps;
+  const auto repeats = [&](const Step& s) { return in_body(graph_.op(s.op).phase); };
+  const auto begin = std::ranges::find_if(steps, repeats);
+  const auto body = static_cast<int32_t>(begin - steps.begin());
+  const auto body_end = static_cast<int32_t>(std::find_if_not(begin, steps.end(), repeats) - steps.begin());
   const int64_t start = 1'000'000'000 * (training_step + 1);
   int64_t now = start;
   const auto run = [&](int32_t micro_batch, int32_t first, int32_t end) {

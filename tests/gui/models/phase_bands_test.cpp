@@ -7,22 +7,46 @@
 namespace tidemark::gui {
 namespace {
 
-TEST(PhaseBands, HoldTheOpsOfTheirPhaseAndMicroBatch) {
-  const Scene scene = test::random_scene({.seed = 8, .micro_batches = 3});
-  const std::vector<Band> bands = phase_bands(scene.main);
-  ASSERT_EQ(bands.size(), 2u + 2 * 3u) << "prepare, thrice forward and backward, optimizer";
-  EXPECT_EQ(bands.front().begin, scene.main.clock.begin());
-  EXPECT_EQ(bands.back().end, scene.main.clock.end());
-  for (size_t i = 1; i < bands.size(); ++i) EXPECT_EQ(bands[i].begin, bands[i - 1].end);
-  for (size_t i = 0; i < scene.main.clock.size(); ++i) {
-    const Segment& s = scene.main.clock[i];
-    const double middle = (s.begin + scene.main.clock.end_of(i)) / 2;
+/// The phase that an op runs in, by looking back.
+Phase phase_in_which(const Curve& curve, size_t segment) {
+  const auto step = [&](size_t i) { return curve.program->steps[static_cast<size_t>(curve.clock[i].step)]; };
+  if (!step(segment).recompute) return step(segment).phase;
+  while (segment > 0 && (step(segment).recompute || !in_body(step(segment).phase))) --segment;
+  return step(segment).phase;
+}
+
+void expect_bands(const Curve& curve) {
+  const std::vector<Band> bands = phase_bands(curve);
+  EXPECT_EQ(bands.front().begin, curve.clock.begin());
+  EXPECT_EQ(bands.back().end, curve.clock.end());
+  for (size_t i = 1; i < bands.size(); ++i) {
+    EXPECT_EQ(bands[i].begin, bands[i - 1].end);
+    EXPECT_TRUE(bands[i].phase != bands[i - 1].phase || bands[i].micro_batch != bands[i - 1].micro_batch);
+  }
+  for (size_t i = 0; i < curve.clock.size(); ++i) {
+    const double middle = (curve.clock[i].begin + curve.clock.end_of(i)) / 2;
     for (const Band& b : bands)
       if (b.begin < middle && middle < b.end) {
-        EXPECT_EQ(b.phase, scene.main.program->steps[static_cast<size_t>(s.step)].phase);
-        EXPECT_EQ(b.micro_batch, s.micro_batch);
+        EXPECT_EQ(b.phase, phase_in_which(curve, i));
+        EXPECT_EQ(b.micro_batch, curve.clock[i].micro_batch);
       }
   }
+}
+
+TEST(PhaseBands, HoldTheOpsOfTheirPhaseAndMicroBatch) {
+  const Scene scene = test::random_scene({.seed = 8, .micro_batches = 3});
+  EXPECT_EQ(phase_bands(scene.main).size(), 2u + 2 * 3u) << "prepare, thrice forward and backward, optimizer";
+  expect_bands(scene.main);
+}
+
+TEST(PhaseBands, ShowOptimizerOpsAmongTheBackwardOnes) {
+  const test::RandomShape shape{.seed = 10};
+  Program program = test::random_program(shape);
+  for (size_t s = 21; s < 30; s += 4) program.steps[s] = {"adamw", "adamw", "", Phase::optimizer, false};
+  for (size_t s : {23u, 26u}) program.steps[s] = {"again", "linear", "", Phase::forward, true};
+  const Curve curve{std::make_shared<Program>(program), counting_ops(test::random_clock(shape))};
+  EXPECT_EQ(phase_bands(curve).size(), 2u + 2 * 3u + 1u) << "each splits the backward phase";
+  expect_bands(curve);
 }
 
 TEST(RecomputeSpans, CoverTheOpsThatRunAgain) {

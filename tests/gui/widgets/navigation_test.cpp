@@ -100,7 +100,8 @@ TYPED_TEST(Navigation, ClickSetsTheCursor) {
 
 TYPED_TEST(Navigation, NothingHappensOutsideOfThePlot) {
   const size_t cursor = this->state_.cursor();
-  for (const QPoint at : {QPoint(3, 300), QPoint(450, 4), QPoint(450, 515), QPoint(897, 300)}) {
+  for (const QPoint at : {QPoint(3, 300), QPoint(450, 4), QPoint(450, this->plot_.height() - 5),
+                          QPoint(this->plot_.width() - 3, 300)}) {
     QTest::mouseClick(&this->plot_, Qt::LeftButton, {}, at);
     QTest::mouseMove(&this->plot_, at);
   }

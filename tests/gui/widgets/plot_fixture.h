@@ -39,7 +39,7 @@ class PlotTest : public ScratchTest {
     recording_.save_trace(path("run.tide"));
     recording_.save_plan(path("plan.json"));
     session_ = std::make_unique<Session>(std::vector{path("run.tide"), path("plan.json")});
-    plot_.resize(900, 520);
+    plot_.resize(1500, 520);
     plot_.show();
     state_.set_scene(session_->scene(1, AxisUnit::seconds));
     QApplication::processEvents();
