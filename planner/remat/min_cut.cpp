@@ -8,6 +8,7 @@ namespace tidemark {
 namespace {
 
 constexpr int kTries = 8;
+constexpr int64_t kSamples = 64;
 
 /// Recomputes each of a set of ops once, when something first reads what it makes behind a given slot.
 class LazyRemaker {
@@ -44,16 +45,13 @@ class MinCut final : public Strategy {
   std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate*,
                                    const SearchControl& control) const override {
     Search search(problem);
-    // What is made again needs room of its own behind the moment: leave it that much at the moment.
-    int64_t room = problem.room(budget);
-    for (int tries = 0; tries < kTries && !control.stopped(); ++tries) {
-      const std::optional<Timeline> found = search.within(room);
+    // What is made again needs room of its own behind the moment: leave ever more of it at the moment.
+    const int64_t room = problem.room(budget), least = search.least();
+    for (int k = 0; k < kTries && !control.stopped(); ++k) {
+      std::optional<Timeline> found = search.within(room - (room - least) / (kTries - 1) * k);
       if (!found) return std::nullopt;
-      Timeline timeline = *found;
-      const int64_t over = static_cast<int64_t>(timeline.peak()) - problem.room(budget);
-      if (over <= 0)
-        if (std::optional<Candidate> placed = problem.fit(timeline.order(), budget)) return placed;
-      room -= std::max(over, problem.room(budget) / 64);
+      if (static_cast<int64_t>(found->peak()) > room) continue;
+      if (std::optional<Candidate> placed = problem.fit(found->order(), budget)) return placed;
     }
     return std::nullopt;
   }
@@ -71,29 +69,43 @@ class MinCut final : public Strategy {
    public:
     explicit Search(const RematProblem& problem)
         : timeline_(problem.search_graph(), problem.keep_all().order),
-          slot_(fullest(timeline_)),
-          moment_(problem.search_graph(), timeline_.first_at(slot_)) {}
+          op_(most_needed(problem.search_graph())),
+          moment_(problem.search_graph(), op_) {}
 
     int64_t least() { return moment_.least_bytes(); }
 
     std::optional<Timeline> within(int64_t room) {
       if (least() > room) return std::nullopt;
       Timeline timeline = timeline_;
-      LazyRemaker(timeline, moment_.bound(room).fitting.rerun).run(slot_);
+      LazyRemaker(timeline, moment_.bound(room).fitting.rerun).run(timeline.runs(op_).front());
       timeline.commit();
       return timeline;
     }
 
    private:
-    static int32_t fullest(Timeline& timeline) {
-      int32_t best = 1;
-      for (int32_t slot = 1; slot < timeline.slots(); slot += 2)
-        if (timeline.level(slot) > timeline.level(best)) best = slot;
+    /// The op behind which most bytes are still read. That is not the op at which most are live: on a
+    /// weight's gradient, say, hardly anything depends.
+    static OpId most_needed(const SearchGraph& graph) {
+      const auto count = static_cast<int64_t>(graph.ops.size());
+      OpId best = 0;
+      int64_t most = -1;
+      const auto look = [&](int64_t from, int64_t to, int64_t stride) {
+        for (int64_t op = std::max<int64_t>(from, 0); op < std::min(to, count); op += stride) {
+          const int64_t kept = Moment(graph, static_cast<OpId>(op)).kept_bytes();
+          if (kept <= most) continue;
+          most = kept;
+          best = static_cast<OpId>(op);
+        }
+      };
+      const int64_t stride = std::max<int64_t>(1, count / kSamples);
+      look(0, count, stride);
+      const int64_t middle = best;
+      if (stride > 1) look(middle - stride + 1, middle + stride, 1);
       return best;
     }
 
     Timeline timeline_;
-    int32_t slot_;
+    OpId op_;
     Moment moment_;
   };
 };

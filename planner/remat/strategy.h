@@ -29,8 +29,8 @@ const Strategy& keep_all_strategy();  ///< "keep-all": the graph's own order, no
 /// "Training deep nets with sublinear memory cost").
 const Strategy& sqrt_strategy();
 const Strategy& chain_dp_strategy();  ///< "chain-dp": the dynamic program of remat/rotor.h
-/// "min-cut": what the relaxation of remat/moment.h keeps at the fullest op stays, all else that is read
-/// behind it is made again once, as late as may be.
+/// "min-cut": at the op behind which most is still needed, what the relaxation of remat/moment.h keeps
+/// stays; all else that is read behind it is made again once, as late as may be.
 const Strategy& min_cut_strategy();
 /// "local-search": remat/annealer.h, from the graph's own order and from the incumbent.
 const Strategy& local_search_strategy();
