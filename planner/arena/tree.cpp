@@ -81,8 +81,9 @@ void Tree::split(int32_t first, int32_t last, int32_t parent) {
   const size_t begin = pending_.size();
   for (int32_t s = first; s <= last;) {
     int32_t end = s;
-    while (end < last && (techniques_.decomposition ? skyline_.links(end) > 0 : true)) ++end;
-    const bool empty = end == s && skyline_.waiting(s) == 0;
+    bool empty = skyline_.waiting(s) == 0;
+    for (; end < last && (!techniques_.decomposition || skyline_.links(end) > 0); ++end)
+      empty = empty && skyline_.waiting(end + 1) == 0;
     if (!empty) pending_.push_back({s, end, parent});
     s = end + 1;
   }
