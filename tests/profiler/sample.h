@@ -25,8 +25,10 @@ struct Sample {
 
   /// Op i of micro-batch m in training step t begins at 1000 (100 t + 10 m + i) and takes 100 (i + 1) ns.
   static TimeSpan time(int64_t training_step, int32_t micro_batch, int32_t op) {
-    const int64_t start = 1000 * (100 * training_step + 10 * micro_batch + op);
-    return {start, start + 100 * (op + 1)};
+    // Unsigned: a damaged trace may name any training step.
+    const uint64_t start = 1000 * (100 * static_cast<uint64_t>(training_step) +
+                                   10 * static_cast<uint64_t>(micro_batch) + static_cast<uint64_t>(op));
+    return {static_cast<int64_t>(start), static_cast<int64_t>(start + 100 * static_cast<uint64_t>(op + 1))};
   }
   static TrainingStep step(int64_t number) {
     return {.number = number,
