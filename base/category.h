@@ -23,17 +23,21 @@ inline constexpr std::array<std::string_view, kCategoryCount> kCategoryNames = {
     "parameter", "gradient",  "optimizer_state", "activation",
     "input",     "workspace", "communication",   "runtime"};
 
-inline constexpr std::string_view name_of(Category c) { return kCategoryNames[static_cast<int>(c)]; }
+inline constexpr std::string_view name_of(Category c) {
+  return kCategoryNames[static_cast<int>(c)];
+}
 
 /// Where in a training step an op stands. `prepare` runs once before the micro-batches, `forward` and
 /// `backward` once for each of them, `optimizer` once after them.
 enum class Phase : uint8_t { prepare, forward, backward, optimizer };
 inline constexpr int kPhaseCount = 4;
 
-inline constexpr std::array<std::string_view, kPhaseCount> kPhaseNames = {"prepare", "forward",
-                                                                          "backward", "optimizer"};
+inline constexpr std::array<std::string_view, kPhaseCount> kPhaseNames = {"prepare", "forward", "backward",
+                                                                          "optimizer"};
 
-inline constexpr std::string_view name_of(Phase p) { return kPhaseNames[static_cast<int>(p)]; }
+inline constexpr std::string_view name_of(Phase p) {
+  return kPhaseNames[static_cast<int>(p)];
+}
 
 /// The inverse of name_of. Throw Error where the name is unknown; `where` names the field.
 Category category_from(std::string_view name, std::string_view where);

@@ -1,15 +1,18 @@
 // The `tidemark` command.
+#include <csignal>
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 
 int main(int argc, char** argv) {
   using namespace tidemark;
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit is an error to report, not the end
   CLI::App app("Profiles, plans and executes the memory of neural-network training.", "tidemark");
   app.require_subcommand(1);
   app.set_version_flag("--version", TIDEMARK_VERSION);
-  app.get_formatter()->column_width(34);
-  app.footer("Exit status: 0 done; 1 an honest no; 2 bad usage or input; 3 a failure while running.");
+  app.formatter(std::make_shared<cli::HelpFormatter>());
+  app.footer("Exit status: 0 done; 1 an honest no; 2 bad usage or input; 3 a failure while\nrunning.");
 
   ExitCode status = ExitCode::ok;
   cli::add_models(app, status);
@@ -18,7 +21,9 @@ int main(int argc, char** argv) {
   cli::add_plan(app, status);
   cli::add_train(app, status);
   cli::add_verify(app, status);
+#ifdef TIDEMARK_WITH_GUI
   cli::add_view(app, status);
+#endif
   cli::add_graph(app, status);
   try {
     app.parse(argc, argv);
@@ -37,6 +42,11 @@ int main(int argc, char** argv) {
     return static_cast<int>(ExitCode::failure);
   } catch (const std::exception& e) {
     std::cerr << "tidemark: internal error: " << e.what() << "; please report it\n";
+    return static_cast<int>(ExitCode::failure);
+  }
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0) {
+    std::cerr << "tidemark: cannot write the results: standard output: it refused them; free some space\n";
     return static_cast<int>(ExitCode::failure);
   }
   return static_cast<int>(status);

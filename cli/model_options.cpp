@@ -27,10 +27,10 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   command.add_option("--threads", o.threads, "Threads; 0: one per processor")->capture_default_str();
 }
 
-int threads_of(const ModelOptions& options) {
-  if (options.threads < 0)
-    throw Error("bad usage", "--threads", "is " + std::to_string(options.threads), "use 0 or more");
-  if (options.threads > 0) return options.threads;
+int threads_of(int asked) {
+  if (asked < 0 || asked > 4096)
+    throw Error("bad usage", "--threads", "is " + std::to_string(asked), "use 0 to 4096");
+  if (asked > 0) return asked;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 

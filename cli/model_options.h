@@ -26,8 +26,8 @@ struct ModelOptions {
 
 void add_model_options(CLI::App& command, ModelOptions& options);
 
-/// Threads asked for, or this machine's processors.
-int threads_of(const ModelOptions& options);
+/// Threads asked for, or where that is 0 this machine's processors.
+int threads_of(int asked);
 
 struct BuiltModel {
   std::unique_ptr<Model> model;

@@ -16,9 +16,7 @@ using nlohmann::json;
 
 struct Options {
   ModelOptions model;
-  std::string budget;
-  std::string profile;
-  std::string strategy = "auto";
+  BudgetOptions budget;
   std::string out;
   bool as_json = false;
 };
@@ -37,12 +35,6 @@ States states_of(const Graph& graph) {
   return s;
 }
 
-std::string gigabytes(int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / 1e9);
-  return text;
-}
-
 void print_model(const BuiltModel& built, const ModelOptions& o) {
   const Graph& g = built.training;
   print_row("model", built.name + ", " + format_count(g.parameter_count()) + " parameters");
@@ -51,9 +43,9 @@ void print_model(const BuiltModel& built, const ModelOptions& o) {
                 (o.micro_batches > 1 ? ", " + std::to_string(o.micro_batches) + " a step" : ""));
   const States s = states_of(g);
   const int64_t n = g.parameter_count();
-  print_row("states", gigabytes(s.total()) + " = " + format_count(s.total()) + " bytes");
-  print_row("", gigabytes(s.parameters) + " parameters + " + gigabytes(s.gradients) + " gradients + " +
-                    gigabytes(s.optimizer) + " optimizer");
+  print_row("states", decimal_bytes(s.total()) + " = " + format_count(s.total()) + " bytes");
+  print_row("", decimal_bytes(s.parameters) + " parameters, " + decimal_bytes(s.gradients) + " gradients, " +
+                    decimal_bytes(s.optimizer) + " optimizer");
   print_row("", std::to_string(s.parameters / n) + " + " + std::to_string(s.gradients / n) + " + " +
                     std::to_string(s.optimizer / n) + " bytes per parameter");
 }
@@ -72,21 +64,6 @@ std::string recomputed(const Graph& graph, const Plan& plan) {
   return text.empty() ? "nothing" : text;
 }
 
-void print_wrapped(const std::string& label, const std::string& text) {
-  const size_t width = 56;
-  std::string rest = text, head = label;
-  while (!rest.empty()) {
-    size_t cut = rest.size();
-    if (cut > width) {
-      cut = rest.rfind(' ', width);
-      if (cut == std::string::npos || cut == 0) cut = width;
-    }
-    print_row(head, rest.substr(0, cut));
-    rest = cut >= rest.size() ? "" : rest.substr(cut + 1);
-    head.clear();
-  }
-}
-
 void print_plan(const Graph& graph, const Plan& plan) {
   print_row("strategy", plan.strategy + ", found in " + format_seconds(plan.solve_seconds));
   print_row("predicted peak", exact_bytes(plan.arena_bytes));
@@ -97,10 +74,11 @@ void print_plan(const Graph& graph, const Plan& plan) {
   for (int c = 0; c < kCategoryCount; ++c)
     if (const int64_t bytes = plan.peak_by_category[static_cast<size_t>(c)]; bytes > 0)
       print_row("  " + std::string(name_of(static_cast<Category>(c))), format_bytes(bytes));
-  print_row("predicted step", format_seconds(plan.predicted_seconds) + ", " +
+  print_row("predicted step", format_seconds(plan.predicted_seconds) + " by " + plan.cost_model + " times, " +
                                   percent(plan.predicted_seconds / plan.unplanned_seconds - 1) +
-                                  " slower than unplanned (" + plan.cost_model + " times)");
-  print_row("optimality gap", "at most " + percent(plan.gap) + " over any plan in this budget");
+                                  " over unplanned");
+  print_row("optimality gap", "at most " + percent(plan.gap) + " slower than any plan" +
+                                  (plan.budget_bytes > 0 ? " in this budget" : ""));
   print_row("arena", "fragmentation " +
                          percent(static_cast<double>(plan.arena_bytes) /
                                      static_cast<double>(std::max<int64_t>(1, plan.live_bytes)) -
@@ -131,30 +109,10 @@ json summary(const PlanResult& result, const PlanRequest& request) {
   return j;
 }
 
-int64_t budget_of(const std::string& text, int64_t unplanned_peak) {
-  if (text.empty()) return 0;
-  if (text.back() != '%') {
-    const int64_t bytes = parse_bytes(text, "--budget");
-    if (bytes == 0)
-      throw Error("bad usage", "--budget", "a budget of 0 bytes holds no model",
-                  "leave it out to plan without one");
-    return bytes;
-  }
-  char* end = nullptr;
-  const double fraction = std::strtod(text.c_str(), &end) / 100;
-  if (end != text.c_str() + text.size() - 1 || !(fraction > 0 && fraction <= 100))
-    throw Error("bad usage", "--budget", "'" + text + "' is not a share of the unplanned peak", "write 40%");
-  return static_cast<int64_t>(fraction * static_cast<double>(unplanned_peak));
-}
-
 ExitCode run(const Options& o) {
   const BuiltModel built = build(o.model);
-  PlanRequest request = plan_request(built, o.model);
-  request.times = op_times(built.training, request.device.threads, o.profile);
-  request.strategy = o.strategy;
-  int64_t unplanned_peak = 0;
-  if (!o.budget.empty() && o.budget.back() == '%') unplanned_peak = unplanned(built, o.model).arena_bytes;
-  request.budget_bytes = budget_of(o.budget, unplanned_peak);
+  const PlanRequest request =
+      plan_request(built.training, o.budget, threads_of(o.model.threads), o.model.micro_batches);
   if (!o.as_json) print_model(built, o.model);
   const PlanResult result = make_plan(built.training, request);
   if (result.plan && !o.out.empty()) save_plan(*result.plan, built.training, o.out);
@@ -178,10 +136,7 @@ void add_plan(CLI::App& app, ExitCode& status) {
   auto* command = app.add_subcommand("plan", "Choose what to keep and what to recompute within a budget");
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
-  command->add_option("--budget", o->budget, "Bytes (300MiB), or a share of the unplanned peak (40%)");
-  command->add_option("--profile", o->profile, "Take op times from this trace")->check(CLI::ExistingFile);
-  command->add_option("--strategy", o->strategy, "keep-all, sqrt, chain-dp, or auto: the best of all")
-      ->capture_default_str();
+  add_budget_options(*command, o->budget);
   command->add_option("--out", o->out, "Write the plan here (plan.json)");
   command->add_flag("--json", o->as_json, "Print JSON");
   command->callback([o, &status] { status = run(*o); });

@@ -1,27 +1,74 @@
 #include "cli/planning.h"
 
+#include "base/error.h"
+#include "base/units.h"
 #include "planner/cost/device.h"
 #include "profiler/trace.h"
 
 namespace tidemark::cli {
+namespace {
 
-OpTimes op_times(const Graph& graph, int threads, const std::string& profile_path) {
-  if (profile_path.empty()) return analytic_times(graph, cpu_speed(threads));
-  return profiled_times(graph, cpu_speed(threads), median_op_seconds(Trace(profile_path)));
+OpTimes op_times(const Graph& graph, int threads, const std::string& profile) {
+  if (profile.empty()) return analytic_times(graph, cpu_speed(threads));
+  return profiled_times(graph, cpu_speed(threads), median_op_seconds(Trace(profile)));
 }
 
-PlanRequest plan_request(const BuiltModel& built, const ModelOptions& options) {
+int64_t budget_bytes(const std::string& text, const PlanRequest& request, const Graph& graph) {
+  if (text.empty()) return 0;
+  if (text.back() != '%') {
+    const int64_t bytes = parse_bytes(text, "--budget");
+    if (bytes == 0)
+      throw Error("bad usage", "--budget", "a budget of 0 bytes holds no model",
+                  "leave it out to plan without one");
+    return bytes;
+  }
+  char* end = nullptr;
+  const double share = std::strtod(text.c_str(), &end) / 100;
+  if (end != text.c_str() + text.size() - 1 || !(share > 0 && share <= 100))
+    throw Error("bad usage", "--budget", "'" + text + "' is not a share of the unplanned peak", "write 40%");
+  PlanRequest keep_all = request;
+  keep_all.strategy = "keep-all";
+  return static_cast<int64_t>(share * static_cast<double>(make_plan(graph, keep_all).unplanned_peak_bytes));
+}
+
+}  // namespace
+
+void add_budget_options(CLI::App& command, BudgetOptions& o) {
+  command.add_option("--budget", o.budget, "Bytes (300MiB), or a share of the unplanned peak (40%)");
+  command.add_option("--strategy", o.strategy, "keep-all, sqrt, chain-dp, or auto: the best of all")
+      ->capture_default_str();
+  command.add_option("--profile", o.profile, "Take op times from this trace");
+}
+
+PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int threads, int micro_batches) {
   PlanRequest request;
-  request.device.threads = threads_of(options);
-  request.micro_batches = options.micro_batches;
-  request.times = op_times(built.training, request.device.threads, {});
+  request.device.threads = threads;
+  request.micro_batches = micro_batches;
+  request.times = op_times(graph, threads, options.profile);
+  request.strategy = options.strategy;
+  request.budget_bytes = budget_bytes(options.budget, request, graph);
   return request;
 }
 
-Plan unplanned(const BuiltModel& built, const ModelOptions& options) {
-  PlanRequest request = plan_request(built, options);
-  request.strategy = "keep-all";
-  return make_plan(built.training, request).plan.value();
+void add_plan_options(CLI::App& command, PlanOptions& o) {
+  auto* file = command.add_option("--plan", o.file, "Run this plan (plan.json)");
+  o.budget.strategy.clear();
+  add_budget_options(command, o.budget);
+  for (const char* name : {"--budget", "--strategy", "--profile"}) command.get_option(name)->excludes(file);
+}
+
+Plan choose_plan(const Graph& graph, const PlanOptions& options, int threads, int micro_batches) {
+  if (!options.file.empty()) return load_plan(options.file, graph);
+  BudgetOptions budget = options.budget;
+  if (budget.strategy.empty()) budget.strategy = budget.budget.empty() ? "keep-all" : "auto";
+  const PlanRequest request = plan_request(graph, budget, threads, micro_batches);
+  PlanResult result = make_plan(graph, request);
+  if (!result.plan)
+    throw Error("does not fit", "--budget " + options.budget.budget,
+                format_count(result.missing_bytes) + " bytes are missing",
+                "the smallest that fits is " + std::to_string(result.smallest_feasible_bytes) + " bytes",
+                ExitCode::no);
+  return std::move(*result.plan);
 }
 
 }  // namespace tidemark::cli

@@ -1,4 +1,4 @@
-// From command-line options to a plan: shared by `plan`, `profile` and `train`.
+// From command-line options to a plan: shared by `plan`, `profile`, `train` and `verify`.
 #pragma once
 
 #include <string>
@@ -8,12 +8,26 @@
 
 namespace tidemark::cli {
 
-/// Op times from a profile where one is named, else from the analytic model of this CPU.
-OpTimes op_times(const Graph& graph, int threads, const std::string& profile_path);
+struct BudgetOptions {
+  std::string budget;             ///< "300MiB", "40%" of the unplanned peak; empty: none
+  std::string strategy = "auto";  ///< as PlanRequest's
+  std::string profile;            ///< a trace to take op times from; empty: the analytic model
+};
 
-PlanRequest plan_request(const BuiltModel& built, const ModelOptions& options);
+void add_budget_options(CLI::App& command, BudgetOptions& options);
 
-/// The plan that keeps everything, for runs without one.
-Plan unplanned(const BuiltModel& built, const ModelOptions& options);
+/// The request that the options make of a graph for this CPU.
+PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int threads, int micro_batches);
+
+/// Where a run's plan comes from: a file, a budget, or neither, which keeps everything.
+struct PlanOptions {
+  std::string file;
+  BudgetOptions budget;
+};
+
+void add_plan_options(CLI::App& command, PlanOptions& options);
+
+/// Throws Error, exit status 1, where nothing fits the budget: it says what is missing and what would fit.
+Plan choose_plan(const Graph& graph, const PlanOptions& options, int threads, int micro_batches = 1);
 
 }  // namespace tidemark::cli

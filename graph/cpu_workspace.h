@@ -42,9 +42,18 @@ int64_t embedding_grad_workspace(int64_t tokens);
 inline constexpr int64_t kRmsNormGradRows = 32;
 int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns);
 
-int64_t attention_workspace(int64_t head_dim, DType dtype, int threads);
-/// `tokens`: the longest sequence there can be.
-int64_t attention_grad_workspace(int64_t tokens, int64_t head_dim, DType dtype, int threads);
+/// Queries of a task of attention, and keys of a tile.
+inline constexpr int64_t kAttentionBlock = 64;
+int64_t attention_workspace(int64_t head_dim, int threads);
+struct AttentionGradSpace {
+  int64_t thread_bytes = 0;
+  int64_t progress_bytes = 0;  ///< an i32 per query block and head: how far along the keys it is
+  int64_t sums_bytes = 0;      ///< of dk and of dv each, where they are not stored as f32
+
+  int64_t total(int threads) const { return threads * thread_bytes + progress_bytes + 2 * sums_bytes; }
+};
+AttentionGradSpace attention_grad_space(int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_dim,
+                                        DType dtype);
 
 /// Rows of logits made at once.
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary);

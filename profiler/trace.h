@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/category.h"
+#include "base/clock.h"
 
 namespace tidemark {
 
@@ -35,11 +36,6 @@ struct ProgramStep {
   std::string module;  ///< dotted path
   Phase phase = Phase::forward;
   bool recompute = false;
-};
-
-/// Nanoseconds of the run's monotonic clock.
-struct TimeSpan {
-  int64_t start_ns = 0, end_ns = 0;
 };
 
 /// One execution of the consecutive program steps [first, first + count).

@@ -1,4 +1,4 @@
-// exp, tanh and the logistic function on vectors, to within about 2 ulp; branch-free.
+// exp, exp2, tanh and the logistic function on vectors, to within about 2 ulp; branch-free.
 // Polynomials are those of Cephes (Moshier 1989). NaN gives NaN.
 #pragma once
 
@@ -22,7 +22,24 @@ inline Vec exp(Vec x) {
   return times_power_of_two(p, n);
 }
 
-inline Vec sigmoid(Vec x) { return broadcast(1.0f) / (broadcast(1.0f) + exp(-x)); }
+/// 2^x for x < 128; 0 below -160.
+inline Vec exp2(Vec x) {
+  x = max(broadcast(-160.0f), x);
+  const Vec n = round_even(x);
+  const Vec r = x - n;
+  Vec p = broadcast(1.535336188319500e-4f);
+  p = fma(p, r, broadcast(1.339887440266574e-3f));
+  p = fma(p, r, broadcast(9.618437357674640e-3f));
+  p = fma(p, r, broadcast(5.550332471162809e-2f));
+  p = fma(p, r, broadcast(2.402264791363012e-1f));
+  p = fma(p, r, broadcast(6.931472028550421e-1f));
+  p = fma(p, r, broadcast(1.0f));
+  return times_power_of_two(p, n);
+}
+
+inline Vec sigmoid(Vec x) {
+  return broadcast(1.0f) / (broadcast(1.0f) + exp(-x));
+}
 
 inline Vec tanh(Vec x) {
   const Vec a = abs(x);

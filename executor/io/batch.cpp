@@ -5,21 +5,17 @@
 #include <initializer_list>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace tidemark {
 namespace {
 
 constexpr int32_t kIgnored = -100;
 
-/// SplitMix64 (Steele et al. 2014) over a chain of numbers: random access to a random stream.
+/// Random access to a random stream: one number for a chain of them.
 uint64_t mixed(std::initializer_list<uint64_t> numbers) {
   uint64_t state = 0;
-  for (const uint64_t number : numbers) {
-    state = (state ^ number) + 0x9e3779b97f4a7c15u;
-    state = (state ^ state >> 30) * 0xbf58476d1ce4e5b9u;
-    state = (state ^ state >> 27) * 0x94d049bb133111ebu;
-    state ^= state >> 31;
-  }
+  for (const uint64_t number : numbers) state = splitmix64(state ^ number);
   return state;
 }
 enum Stream : uint64_t { kOrder = 1, kOffset, kDocument, kCut };

@@ -24,7 +24,7 @@ struct TensorSlot {
 struct TrainingProgress {
   int64_t step = 0;  ///< steps done; data and dropout depend on the seed and the step alone
   uint64_t seed = 0;
-  std::vector<float> losses;  ///< of the steps done; what is not finite comes back as NaN
+  std::vector<double> losses;  ///< of the steps done; what is not finite comes back as NaN
 };
 
 struct CheckpointContents {

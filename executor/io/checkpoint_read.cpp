@@ -69,7 +69,8 @@ void Checkpoint::read_state() {
   progress_.seed = field("seed", unsigned_number).get<uint64_t>();
   for (const json& loss : field("losses", [](const json& j) { return j.is_array(); })) {
     if (!loss.is_number() && !loss.is_null()) throw bad("losses");
-    progress_.losses.push_back(loss.is_null() ? std::numeric_limits<float>::quiet_NaN() : loss.get<float>());
+    progress_.losses.push_back(loss.is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                              : loss.get<double>());
   }
   settings_ = std::make_unique<json>(field("settings", [](const json&) { return true; }));
   for (const auto& [name, seal] : field("files", [](const json& j) { return j.is_object(); }).items()) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json_file.h"
+#include "base/random.h"
 
 namespace tidemark {
 namespace {
@@ -55,12 +56,13 @@ int64_t find_invalid_utf8(std::span<const std::byte> text) {
   return -1;
 }
 
-TokenSource::TokenSource(const std::string& path, int64_t vocabulary) : file_(path, kWhat) {
+TokenSource::TokenSource(const std::string& path, int64_t vocabulary)
+    : path_(path), file_(std::in_place, path, kWhat), vocabulary_(vocabulary) {
   const std::string extension = std::filesystem::path(path).extension().string();
   if (extension == ".npy")
     open_npy();
   else if (extension == ".bin")
-    open_bin(vocabulary);
+    open_bin();
   else
     open_text();
   if (size_ == 0) throw Error(kWhat, path, "empty", "give a file with text or token ids");
@@ -73,18 +75,27 @@ TokenSource::TokenSource(const std::string& path, int64_t vocabulary) : file_(pa
   }
 }
 
+TokenSource TokenSource::synthetic(int64_t vocabulary) {
+  TokenSource source;
+  source.path_ = "synthetic tokens";
+  source.vocabulary_ = vocabulary;
+  source.storage_ = Storage::random;
+  source.size_ = int64_t{1} << 22;
+  return source;
+}
+
 void TokenSource::open_text() {
-  const int64_t invalid = find_invalid_utf8(file_.bytes());
+  const int64_t invalid = find_invalid_utf8(file_->bytes());
   if (invalid >= 0)
     throw Error(kWhat, path() + ", byte " + std::to_string(invalid), "not UTF-8",
                 "convert the text (iconv -t utf-8) or name tokens .bin or .npy");
   text_ = true;
-  data_ = file_.bytes().data();
-  size_ = static_cast<int64_t>(file_.bytes().size());
+  data_ = file_->bytes().data();
+  size_ = static_cast<int64_t>(file_->bytes().size());
 }
 
-void TokenSource::open_bin(int64_t vocabulary) {
-  storage_ = vocabulary > 65536 ? Storage::u32 : Storage::u16;
+void TokenSource::open_bin() {
+  storage_ = vocabulary_ > 65536 ? Storage::u32 : Storage::u16;
   const std::string sidecar = path() + ".json";
   if (std::filesystem::exists(sidecar)) {
     const nlohmann::json facts = read_json(sidecar, kWhat);
@@ -94,18 +105,18 @@ void TokenSource::open_bin(int64_t vocabulary) {
     storage_ = dtype == "\"uint32\"" ? Storage::u32 : Storage::u16;
   }
   const size_t width = storage_ == Storage::u32 ? 4 : 2;
-  if (file_.bytes().size() % width != 0)
+  if (file_->bytes().size() % width != 0)
     throw Error(kWhat, path(),
-                std::to_string(file_.bytes().size()) + " bytes are no whole number of uint" +
+                std::to_string(file_->bytes().size()) + " bytes are no whole number of uint" +
                     std::to_string(8 * width),
                 "copy it again, or say its dtype in " + sidecar);
-  data_ = file_.bytes().data();
-  size_ = static_cast<int64_t>(file_.bytes().size() / width);
+  data_ = file_->bytes().data();
+  size_ = static_cast<int64_t>(file_->bytes().size() / width);
 }
 
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 void TokenSource::open_npy() {
-  const auto bytes = file_.bytes();
+  const auto bytes = file_->bytes();
   const auto bad = [&](const std::string& why) {
     return Error(kWhat, path(), why, "save it with numpy.save as a one-dimensional array of integers");
   };
@@ -149,6 +160,10 @@ int64_t TokenSource::raw(int64_t i) const {
     case Storage::u32: return load<uint32_t>(data_, i);
     case Storage::i32: return load<int32_t>(data_, i);
     case Storage::i64: return load<int64_t>(data_, i);
+    case Storage::random: {
+      const uint64_t number = splitmix64(static_cast<uint64_t>(i));
+      return number % 100 == 0 ? 0 : static_cast<int64_t>((number >> 8) % static_cast<uint64_t>(vocabulary_));
+    }
   }
   throw InternalError("TokenSource: unknown storage");
 }

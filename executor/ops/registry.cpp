@@ -20,6 +20,8 @@ const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
       {"rms_norm_grad", ops::rms_norm_grad_cpu},
       {"rope_table", ops::rope_table_cpu},
       {"rope", ops::rope_cpu},
+      {"attention", ops::attention_cpu},
+      {"attention_grad", ops::attention_grad_cpu},
       {"swiglu", ops::swiglu_cpu},
       {"swiglu_grad", ops::swiglu_grad_cpu},
       {"add", ops::add_cpu},

@@ -1,19 +1,11 @@
 #include "executor/runtime/runtime.h"
 
-#include <chrono>
-
 #include "base/error.h"
 #include "executor/cpu/thread_pool.h"
 #include "graph/serialize.h"
 
 namespace tidemark {
 namespace {
-
-int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 int checked_threads(const Plan& plan, const RuntimeOptions& options) {
   const int threads = options.threads > 0 ? options.threads : plan.device.threads;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "executor/kernel.h"
 #include "executor/runtime/arena.h"
 #include "executor/runtime/guard.h"
@@ -16,12 +17,6 @@ namespace tidemark {
 struct RuntimeOptions {
   int threads = 0;  ///< 0: the plan's; more than the plan's is refused, its workspaces are sized for that
   GuardMode guard = GuardMode::off;
-};
-
-/// When an op ran, nanoseconds of the monotonic clock.
-struct OpTime {
-  int64_t start_ns = 0;
-  int64_t end_ns = 0;
 };
 
 /// Owns the arena. Nothing is allocated once the constructor has returned.
@@ -52,7 +47,7 @@ class Runtime {
   void optimize();
 
   /// Times of the last run of each of the plan's steps, by step index.
-  const std::vector<OpTime>& times() const { return times_; }
+  const std::vector<TimeSpan>& times() const { return times_; }
 
   int64_t resident_bytes() const { return arena_.resident_bytes(); }
 
@@ -71,7 +66,7 @@ class Runtime {
   std::vector<KernelArgs> args_;
   std::vector<Kernel> kernels_;
   std::vector<int32_t> final_buffer_;  ///< of each value: where it is after the last step, or kNone
-  std::vector<OpTime> times_;
+  std::vector<TimeSpan> times_;
   Range prepare_, body_, optimize_;
 };
 

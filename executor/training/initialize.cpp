@@ -5,28 +5,21 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "executor/io/stored_type.h"
 
 namespace tidemark {
 namespace {
 
-/// SplitMix64 (Steele et al. 2014) used as a hash: any element can be drawn on its own.
-uint64_t mixed(uint64_t x) {
-  x += 0x9e3779b97f4a7c15ull;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
 uint64_t key_of(uint64_t seed, const std::string& name) {
-  uint64_t key = mixed(seed);
-  for (unsigned char c : name) key = mixed(key ^ c);
+  uint64_t key = splitmix64(seed);
+  for (unsigned char c : name) key = splitmix64(key ^ c);
   return key;
 }
 
 /// In (0, 1).
 double uniform(uint64_t key, uint64_t counter) {
-  return (static_cast<double>(mixed(key ^ mixed(counter)) >> 11) + 0.5) * 0x1p-53;
+  return (static_cast<double>(splitmix64(key ^ splitmix64(counter)) >> 11) + 0.5) * 0x1p-53;
 }
 
 float draw(const Initializer& init, uint64_t key, int64_t element) {

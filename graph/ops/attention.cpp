@@ -62,8 +62,7 @@ OpDef attention() {
   };
   d.work = [](const OpView& op) { return attention_work(op, 0, 2); };
   d.workspace = [](const OpView& op, const DeviceTraits& device) {
-    return cpu::attention_workspace(op.in(0).shape[1] / op.attributes().integer("heads"), op.in(0).dtype,
-                                    device.threads);
+    return cpu::attention_workspace(op.in(0).shape[1] / op.attributes().integer("heads"), device.threads);
   };
   return d;
 }
@@ -84,9 +83,11 @@ OpDef attention_grad() {
   };
   d.work = [](const OpView& op) { return attention_work(op, 1, 5); };
   d.workspace = [](const OpView& op, const DeviceTraits& device) {
-    return cpu::attention_grad_workspace(op.in(1).shape[0],
-                                         op.in(1).shape[1] / op.attributes().integer("heads"), op.in(1).dtype,
-                                         device.threads);
+    const TensorType& q = op.in(1);
+    const int64_t heads = op.attributes().integer("heads");
+    return cpu::attention_grad_space(q.shape[0], heads, op.attributes().integer("kv_heads"),
+                                     q.shape[1] / heads, q.dtype)
+        .total(device.threads);
   };
   return d;
 }

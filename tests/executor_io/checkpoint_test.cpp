@@ -41,7 +41,7 @@ struct State {
   }
   void save(const std::string& directory, const CheckpointOptions& options = {}) {
     const json config = {{"model_type", "llama"}}, settings = {{"batch", 4}};
-    const TrainingProgress progress{step, 0xffffffffffffffffu, std::vector<float>{1.5f, 0.1f}};
+    const TrainingProgress progress{step, 0xffffffffffffffffu, std::vector<double>{1.5, 0.1}};
     save_checkpoint(directory, {config, settings, progress, parameters(), optimizer()}, options);
   }
   bool operator==(const State&) const = default;
@@ -77,7 +77,7 @@ TEST_F(CheckpointTest, ComesBackBitByBit) {
   EXPECT_EQ(load(folder_.string()), saved);
   const Checkpoint checkpoint(folder_.string());
   EXPECT_EQ(checkpoint.progress().seed, 0xffffffffffffffffu);
-  EXPECT_EQ(checkpoint.progress().losses, (std::vector<float>{1.5f, 0.1f}));
+  EXPECT_EQ(checkpoint.progress().losses, (std::vector<double>{1.5, 0.1}));
   EXPECT_EQ(checkpoint.settings(), json({{"batch", 4}}));
   EXPECT_EQ(checkpoint.config()["model_type"], "llama");
   // The model alone is what others read.
@@ -86,10 +86,10 @@ TEST_F(CheckpointTest, ComesBackBitByBit) {
 
 TEST_F(CheckpointTest, KeepsLossesThatAreNotFinite) {
   const json none = json::object();
-  const TrainingProgress progress{1, 0, std::vector<float>{2.0f, std::numeric_limits<float>::infinity()}};
+  const TrainingProgress progress{1, 0, std::vector<double>{2.0, std::numeric_limits<double>::infinity()}};
   save_checkpoint(folder_.string(), {none, none, progress, {}, {}});
   const Checkpoint checkpoint(folder_.string());
-  EXPECT_EQ(checkpoint.progress().losses[0], 2.0f);
+  EXPECT_EQ(checkpoint.progress().losses[0], 2.0);
   EXPECT_TRUE(std::isnan(checkpoint.progress().losses[1]));
 }
 

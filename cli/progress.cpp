@@ -1,0 +1,38 @@
+#include "cli/progress.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/units.h"
+
+namespace tidemark::cli {
+namespace {
+
+constexpr int64_t kTerminalPeriodNs = 100'000'000;
+constexpr int64_t kLogPeriodNs = 5'000'000'000;
+
+}  // namespace
+
+Progress::Progress(int64_t total_steps) : total_(total_steps), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+Progress::~Progress() {
+  if (terminal_ && shown_ns_ != 0) std::fputc('\n', stderr);
+}
+
+void Progress::show(int64_t done, double loss, double tokens_per_second, double seconds_per_step) {
+  const int64_t now = now_ns();
+  const int64_t period = terminal_ ? kTerminalPeriodNs : kLogPeriodNs;
+  if (shown_ns_ != 0 && done < total_ && now - shown_ns_ < period) return;
+  shown_ns_ = now;
+  const double left = static_cast<double>(total_ - done) * seconds_per_step;
+  std::fprintf(stderr, "%sstep %lld/%lld  loss %.4f  %s tokens/s  %s left%s", terminal_ ? "\r\033[K" : "",
+               static_cast<long long>(done), static_cast<long long>(total_), loss,
+               format_count(std::llround(tokens_per_second)).c_str(), format_seconds(left).c_str(),
+               terminal_ ? "" : "\n");
+  std::fflush(stderr);
+}
+
+}  // namespace tidemark::cli

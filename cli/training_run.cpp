@@ -1,0 +1,65 @@
+#include "cli/training_run.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "executor/training/initialize.h"
+#include "executor/training/state.h"
+
+namespace tidemark::cli {
+namespace {
+
+int64_t outside_bytes(const Runtime& runtime) {
+  return process_resident_bytes() - runtime.resident_bytes();
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(const BuiltModel& built, const Plan& plan, const DataOptions& data,
+                         const LearningRate& rate, int threads)
+    : built_(built),
+      runtime_(built.training, plan, {.threads = threads}),
+      batches_(make_batches(open_data(data, built), data, built, plan.micro_batches)),
+      inputs_(input_view(runtime_)),
+      session_(runtime_, rate, data.seed) {
+  initialize_parameters(runtime_, data.seed);
+}
+
+void TrainingRun::record(const std::string& trace_path) {
+  trace_.emplace(runtime_, trace_path,
+                 nlohmann::json{{"model", built_.name},
+                                {"family", built_.model->family()},
+                                {"parameters", built_.training.parameter_count()},
+                                {"tokens_per_step", tokens_per_step()},
+                                {"dtype", name_of(built_.batch.dtype)},
+                                {"tidemark", TIDEMARK_VERSION}});
+}
+
+StepResult TrainingRun::step() {
+  if (seconds_.empty()) outside_before_ = outside_bytes(runtime_);
+  const int64_t number = session_.steps_done();
+  const auto feed = [this](Runtime&, int64_t step, int micro_batch) {
+    batches_.fill(step, micro_batch, inputs_);
+  };
+  const auto watch = [this](const Runtime&, int64_t step, int micro_batch) {
+    if (trace_) trace_->ran(step, micro_batch);
+  };
+  const StepResult result = session_.step(feed, watch);
+  if (trace_) trace_->finished(number, result);
+  seconds_.push_back(result.seconds);
+  return result;
+}
+
+double TrainingRun::median_step_seconds() const {
+  if (seconds_.empty()) return 0;
+  std::vector<double> sorted = seconds_;
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  return *middle;
+}
+
+int64_t TrainingRun::outside_growth_bytes() const {
+  return seconds_.empty() ? 0 : outside_bytes(runtime_) - outside_before_;
+}
+
+}  // namespace tidemark::cli

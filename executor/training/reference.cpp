@@ -1,0 +1,76 @@
+#include "executor/training/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+#include "executor/training/state.h"
+#include "graph/autodiff.h"
+
+namespace tidemark {
+namespace {
+
+/// ||a - b|| / ||b||, and ||a|| where b is zero. What is not finite is infinitely wrong.
+double relative_error(const float* a, const float* b, int64_t n) {
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double d = double{a[i]} - double{b[i]};
+    difference += d * d;
+    size += double{b[i]} * double{b[i]};
+  }
+  const double error = size > 0 ? std::sqrt(difference / size) : std::sqrt(difference);
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
+}
+
+void check_complete(const Graph& graph, const TensorReader& reference, const std::set<std::string>& tied) {
+  const std::string prefix = "grad/";
+  for (const auto& [name, tensor] : reference.tensors()) {
+    if (!name.starts_with(prefix)) continue;
+    const std::string parameter = name.substr(prefix.size());
+    if (graph.find(parameter) == kNone && !tied.contains(parameter))
+      throw Error("cannot compare", reference.path() + ", tensor '" + name + "'",
+                  "the model has no such parameter", "use the reference of this config");
+  }
+}
+
+}  // namespace
+
+Comparison compare_with_reference(Runtime& runtime, const ReferenceBatch& batch,
+                                  const TensorReader& reference, const std::set<std::string>& no_grad,
+                                  const std::set<std::string>& tied) {
+  const Graph& graph = runtime.graph();
+  check_complete(graph, reference, tied);
+  load_parameters(runtime, reference, "weight/");
+  for (const auto& [name, values] : batch.inputs)
+    std::copy(values.begin(), values.end(), runtime.data<int32_t>(name));
+  runtime.run_micro_batch();
+
+  Comparison result;
+  float reference_loss = 0;
+  reference.read("output/loss", {DType::f32, {1}}, &reference_loss);
+  const ValueId loss = loss_of(graph);
+  result.loss = double{*static_cast<const float*>(runtime.data(loss))};
+  result.reference_loss = double{reference_loss};
+  result.loss_error = std::abs(result.loss - result.reference_loss) / std::abs(result.reference_loss);
+
+  std::vector<float> expected;
+  const std::vector<TensorSlot> parameters = parameter_slots(runtime);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const TensorSlot& parameter = parameters[i];
+    const auto* gradient = static_cast<const float*>(runtime.data(graph.outputs()[i + 1]));
+    expected.assign(static_cast<size_t>(parameter.type.shape.elements()), 0.0f);
+    if (!no_grad.contains(parameter.name))
+      reference.read("grad/" + parameter.name, parameter.type, expected.data());
+    const double error = relative_error(gradient, expected.data(), parameter.type.shape.elements());
+    if (error > result.worst_error || result.worst_gradient.empty()) {
+      result.worst_error = error;
+      result.worst_gradient = parameter.name;
+    }
+    ++result.gradients;
+  }
+  return result;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,78 @@
+#include "executor/training/trace_collector.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "executor/training/trace_tables.h"
+
+namespace tidemark {
+namespace {
+
+nlohmann::json with_plan(nlohmann::json metadata, const Runtime& runtime) {
+  const Plan& plan = runtime.plan();
+  metadata.update({{"graph_fingerprint", plan.graph_fingerprint},
+                   {"strategy", plan.strategy},
+                   {"budget_bytes", plan.budget_bytes},
+                   {"predicted_peak_bytes", plan.arena_bytes},
+                   {"predicted_seconds", plan.predicted_seconds},
+                   {"micro_batches", plan.micro_batches},
+                   {"device", plan.device.name},
+                   {"threads", runtime.threads()}});
+  return metadata;
+}
+
+/// Steps are ordered by phase, but for forward ops that run again among the backward ones: the two
+/// phases are one section.
+std::vector<int32_t> phase_begins(const Runtime& runtime) {
+  std::vector<int32_t> begins(kPhaseCount + 1, 0);
+  const auto& steps = runtime.plan().schedule.steps;
+  begins.back() = static_cast<int32_t>(steps.size());
+  const auto first_of = [&](Phase phase) {
+    const auto found = std::find_if(steps.begin(), steps.end(), [&](const Step& step) {
+      return runtime.graph().op(step.op).phase >= phase;
+    });
+    return static_cast<int32_t>(found - steps.begin());
+  };
+  for (Phase phase : {Phase::forward, Phase::backward, Phase::optimizer})
+    begins[static_cast<size_t>(phase)] = first_of(phase);
+  return begins;
+}
+
+}  // namespace
+
+TraceCollector::TraceCollector(const Runtime& runtime, const std::string& path, nlohmann::json metadata)
+    : runtime_(runtime),
+      phase_begin_(phase_begins(runtime)),
+      writer_(path, with_plan(std::move(metadata), runtime), trace_buffers(runtime.graph(), runtime.plan()),
+              trace_program(runtime.graph(), runtime.plan())) {}
+
+void TraceCollector::record(int64_t training_step, int micro_batch, Phase first, Phase last) {
+  const int32_t begin = phase_begin_[static_cast<size_t>(first)];
+  const int32_t end = phase_begin_[static_cast<size_t>(last) + 1];
+  const std::span<const TimeSpan> times = runtime_.times();
+  writer_.run(training_step, micro_batch, begin,
+              times.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+}
+
+void TraceCollector::ran(int64_t training_step, int micro_batch) {
+  if (micro_batch == 0) {
+    step_start_ns_ = runtime_.times().front().start_ns;
+    record(training_step, -1, Phase::prepare, Phase::prepare);
+  }
+  if (micro_batch >= 0)
+    record(training_step, micro_batch, Phase::forward, Phase::backward);
+  else
+    record(training_step, micro_batch, Phase::optimizer, Phase::optimizer);
+}
+
+void TraceCollector::finished(int64_t training_step, const StepResult& result) {
+  writer_.step({.number = training_step,
+                .start_ns = step_start_ns_,
+                .end_ns = now_ns(),
+                .loss = result.loss,
+                .grad_norm = result.grad_norm,
+                .arena_resident_bytes = runtime_.resident_bytes(),
+                .process_resident_bytes = process_resident_bytes()});
+}
+
+}  // namespace tidemark
