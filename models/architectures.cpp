@@ -8,6 +8,9 @@ const std::vector<Architecture>& architectures() {
       {"rnn", make_rnn},
       {"lstm", make_rnn},
       {"gru", make_rnn},
+      {"fvsbn", make_fvsbn},
+      {"nade", make_nade},
+      {"made", make_made},
   };
   return list;
 }

@@ -20,5 +20,8 @@ const std::vector<Architecture>& architectures();
 
 std::unique_ptr<Model> make_llama(const Config& config);
 std::unique_ptr<Model> make_rnn(const Config& config);
+std::unique_ptr<Model> make_fvsbn(const Config& config);
+std::unique_ptr<Model> make_nade(const Config& config);
+std::unique_ptr<Model> make_made(const Config& config);
 
 }  // namespace tidemark

@@ -41,6 +41,8 @@ Graph Model::build(const BatchSpec& batch) const {
   return graph;
 }
 
+void Model::fill_constants(int64_t, const IntegerInputs&) const {}
+
 std::vector<ParameterSpec> Model::parameters() const {
   const Graph graph = build({.tokens = 1, .sequences = 1, .max_length = 1});
   std::vector<ParameterSpec> parameters;

@@ -1,4 +1,4 @@
-// exp, exp2, tanh and the logistic function on vectors, to within about 2 ulp; branch-free.
+// exp, exp2, tanh, softplus and the logistic function on vectors, to within about 2 ulp; branch-free.
 // Polynomials are those of Cephes (Moshier 1989). NaN gives NaN.
 #pragma once
 
@@ -39,6 +39,23 @@ inline Vec exp2(Vec x) {
 
 inline Vec sigmoid(Vec x) {
   return broadcast(1.0f) / (broadcast(1.0f) + exp(-x));
+}
+
+/// log(1 + e^x). With e = e^-|x| in (0, 1], log(1 + e) = 2 artanh(s), s = e / (2 + e) <= 1/3, whose series
+/// is exact to rounding however small e is.
+inline Vec softplus(Vec x) {
+  const Vec e = exp(-abs(x));
+  const Vec s = e / (broadcast(2.0f) + e);
+  const Vec z = s * s;
+  Vec p = broadcast(1 / 15.0f);
+  p = fma(p, z, broadcast(1 / 13.0f));
+  p = fma(p, z, broadcast(1 / 11.0f));
+  p = fma(p, z, broadcast(1 / 9.0f));
+  p = fma(p, z, broadcast(1 / 7.0f));
+  p = fma(p, z, broadcast(1 / 5.0f));
+  p = fma(p, z, broadcast(1 / 3.0f));
+  p = fma(p, z, broadcast(1.0f));
+  return fma(s + s, p, max(zero(), x));
 }
 
 inline Vec tanh(Vec x) {
