@@ -12,6 +12,7 @@ int64_t rounded(int64_t bytes) {
 constexpr int64_t kTileRows = 512;
 constexpr int64_t kCopiedTileRows = 256;
 constexpr int64_t kTilePanels = 8;
+constexpr int64_t kLargestKBlock = 320;
 
 int64_t divided(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -25,7 +26,7 @@ bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda) {
 
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool copy_c, int threads) {
   GemmTiles t;
-  t.k_block = divided(k, divided(k, 320));
+  t.k_block = divided(k, divided(k, kLargestKBlock));
   t.panels = divided(n, kPanelColumns);
   t.rows = divided(m, copy_a ? kCopiedTileRows : kTileRows);
   t.columns = divided(t.panels, kTilePanels);
@@ -100,15 +101,24 @@ CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t hidden, int64_t vo
   space.product_bytes = std::max(products(chunk_rows), products(last));
   return space;
 }
-int64_t recurrent_workspace(int64_t hidden, int gates, int64_t, DType, int) {
-  return rounded(hidden * hidden * gates * 4);
+RecurrentSpace recurrent_space(int64_t hidden, int64_t gates, int64_t max_batch, bool backward) {
+  RecurrentSpace s;
+  s.packed = divided(hidden, kPanelColumns) * kPanelColumns * gates * hidden;
+  // An odd number of cache lines: rows that lie a power of two apart would share cache sets.
+  s.state_ld = (divided(backward ? gates * hidden : hidden, 16) | 1) * 16;
+  s.state = max_batch * s.state_ld;
+  if (backward) s.carry = divided(max_batch * hidden, 16) * 16;
+  return s;
 }
-int64_t recurrent_grad_workspace(int64_t hidden, int gates, int64_t max_batch, DType, int) {
-  return rounded(hidden * hidden * gates * 4 + max_batch * hidden * 8);
-}
-int64_t recurrent_weight_grad_workspace(int64_t tokens, int64_t gate_columns, int64_t hidden, DType dtype,
-                                        int threads) {
-  return rounded(tokens * hidden * 4) + gemm_workspace({gate_columns, hidden, tokens, dtype, true}, threads);
+RecurrentWeightGradSpace recurrent_weight_grad_space(int64_t tokens, int64_t gate_columns,
+                                                     int64_t tail_columns, int64_t hidden, DType dtype,
+                                                     int threads) {
+  // How many rows take part depends on the data: count the widest cut along them.
+  const int64_t k = std::min(tokens, kLargestKBlock);
+  const auto product = [&](int64_t m) {
+    return m > 0 ? gemm_workspace({m, hidden, k, dtype, true}, threads) : 0;
+  };
+  return {rounded(tokens * 4), std::max(product(gate_columns - tail_columns), product(tail_columns))};
 }
 int64_t NadeSpace::bytes(int threads) const {
   return weight_bytes + std::min<int64_t>(threads, tasks) * thread_bytes;

@@ -69,11 +69,25 @@ struct CrossEntropySpace {
 CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t hidden, int64_t vocabulary, int64_t chunk_rows,
                                       DType dtype, bool with_gradient, int threads);
 
-/// `gates`: 1 (RNN), 3 (GRU), 4 (LSTM).
-int64_t recurrent_workspace(int64_t hidden, int gates, int64_t max_batch, DType dtype, int threads);
-int64_t recurrent_grad_workspace(int64_t hidden, int gates, int64_t max_batch, DType dtype, int threads);
-int64_t recurrent_weight_grad_workspace(int64_t tokens, int64_t gate_columns, int64_t hidden, DType dtype,
-                                        int threads);
+/// Floats, one after the other: the packed weight, two states (h, or going back the gates' gradients, of
+/// every sequence), and going back what a cell hands to the time before. `gates`: 1 (RNN), 3 (GRU), 4 (LSTM).
+struct RecurrentSpace {
+  int64_t packed = 0;
+  int64_t state = 0, state_ld = 0;
+  int64_t carry = 0;
+
+  int64_t bytes() const { return 4 * (packed + 2 * state + carry); }
+};
+RecurrentSpace recurrent_space(int64_t hidden, int64_t gates, int64_t max_batch, bool backward);
+/// A row map, then the scratch of a product, or of one and of another for the last `tail_columns`.
+struct RecurrentWeightGradSpace {
+  int64_t row_map_bytes = 0, product_bytes = 0;
+
+  int64_t bytes() const { return row_map_bytes + product_bytes; }
+};
+RecurrentWeightGradSpace recurrent_weight_grad_space(int64_t tokens, int64_t gate_columns,
+                                                     int64_t tail_columns, int64_t hidden, DType dtype,
+                                                     int threads);
 
 /// Rows that a task of NADE's scan takes over the pixels together, and hidden units of a task of its
 /// gradient.

@@ -8,7 +8,7 @@ namespace tidemark::ops {
 
 void attention_cpu(const KernelArgs& args) {
   Attention a = attention_of(args, 0);
-  a.o = args.out<void>(0);
+  a.o = args.outputs[0];
   a.lse = args.out<float>(1);
   const auto* cu_seqlens = args.in<int32_t>(3);
   const int64_t boundaries = args.op.in(3).shape[0], blocks = query_blocks(a.tokens);

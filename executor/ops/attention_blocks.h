@@ -19,9 +19,10 @@ inline Attention attention_of(const KernelArgs& args, int q) {
   a.scale = static_cast<float>(args.op.attributes().number("scale"));
   a.causal = args.op.attributes().flag("causal");
   a.bf16 = args.op.in(q).dtype == DType::bf16;
-  a.q = args.in<void>(q);
-  a.k = args.in<void>(q + 1);
-  a.v = args.in<void>(q + 2);
+  const auto first = static_cast<size_t>(q);
+  a.q = args.inputs[first];
+  a.k = args.inputs[first + 1];
+  a.v = args.inputs[first + 2];
   return a;
 }
 

@@ -37,10 +37,10 @@ void attention_grad_cpu(const KernelArgs& args) {
   AttentionGrad g;
   g.forward = attention_of(args, 1);
   const Attention& a = g.forward;
-  g.d_o = args.in<void>(0);
-  g.forward.o = const_cast<void*>(args.in<void>(4));
-  g.forward.lse = const_cast<float*>(args.in<float>(5));
-  g.dq = args.out<void>(0);
+  g.d_o = args.inputs[0];
+  g.forward.o = args.inputs[4];
+  g.forward.lse = static_cast<float*>(args.inputs[5]);
+  g.dq = args.outputs[0];
   const auto* cu_seqlens = args.in<int32_t>(6);
   const int64_t boundaries = args.op.in(6).shape[0];
 

@@ -33,7 +33,7 @@ void grad_norm_cpu(const KernelArgs& args) {
 
 void adamw_cpu(const KernelArgs& args) {
   const Attributes& attributes = args.op.attributes();
-  const auto number = [&](const char* name) { return static_cast<float>(attributes.number(name)); };
+  const auto number = [&](std::string_view name) { return static_cast<float>(attributes.number(name)); };
   const float* hyper = args.in<float>(4);
   AdamW a;
   a.bf16 = is_bf16(args.op.in(0));
@@ -49,8 +49,9 @@ void adamw_cpu(const KernelArgs& args) {
   a.beta1 = number("beta1");
   a.beta2 = number("beta2");
   a.epsilon = number("epsilon");
-  a.decay = 1 - hyper[0] * number("weight_decay");
-  a.step = hyper[0] / hyper[1];
+  const float rate = hyper[0] * number("learning_rate_scale");
+  a.decay = 1 - rate * number("weight_decay");
+  a.step = rate / hyper[1];
   a.v_correction = 1 / hyper[2];
   const auto range = TIDEMARK_SIMD(adamw_range);
   parallel_ranges(args.pool, args.op.in(0).shape.elements(), kGrain,

@@ -35,17 +35,11 @@ Work step_products(const OpView& op, int weight, int64_t tokens) {
           operand_bytes(op)};
 }
 
-auto forward_workspace(int gates) {
-  return [gates](const OpView& op, const DeviceTraits& device) {
-    return cpu::recurrent_workspace(op.in(1).shape[1], gates, op.attributes().integer("max_batch"),
-                                    op.in(0).dtype, device.threads);
-  };
-}
-
-auto backward_workspace(int gates, int weight) {
-  return [gates, weight](const OpView& op, const DeviceTraits& device) {
-    return cpu::recurrent_grad_workspace(op.in(weight).shape[1], gates, op.attributes().integer("max_batch"),
-                                         op.in(0).dtype, device.threads);
+/// `weight` is the index of that operand.
+auto layer_workspace(int gates, int weight, bool backward) {
+  return [=](const OpView& op, const DeviceTraits&) {
+    return cpu::recurrent_space(op.in(weight).shape[1], gates, op.attributes().integer("max_batch"), backward)
+        .bytes();
   };
 }
 
@@ -87,7 +81,7 @@ OpDef rnn_layer() {
     add_shared_gradients(g, g.output_of(id), g.out(0), kNone);
   };
   d.work = forward_work;
-  d.workspace = forward_workspace(1);
+  d.workspace = layer_workspace(1, 1, false);
   d.aliases = {{0, 0, false}};
   return d;
 }
@@ -106,7 +100,7 @@ OpDef rnn_layer_grad() {
     return {h};
   };
   d.work = [](const OpView& op) { return step_products(op, 2, op.in(0).shape[0]); };
-  d.workspace = backward_workspace(1, 2);
+  d.workspace = layer_workspace(1, 2, true);
   d.aliases = {{0, 0, false}};
   return d;
 }
@@ -128,7 +122,7 @@ OpDef lstm_layer() {
     add_shared_gradients(g, g.output_of(id), g.out(0), kNone);
   };
   d.work = forward_work;
-  d.workspace = forward_workspace(4);
+  d.workspace = layer_workspace(4, 1, false);
   d.aliases = {{2, 0, false}};
   return d;
 }
@@ -146,7 +140,7 @@ OpDef lstm_layer_grad() {
     return {op.in(1)};
   };
   d.work = [](const OpView& op) { return step_products(op, 3, op.in(0).shape[0]); };
-  d.workspace = backward_workspace(4, 3);
+  d.workspace = layer_workspace(4, 3, true);
   d.aliases = {{0, 1, false}};
   return d;
 }
@@ -169,7 +163,7 @@ OpDef gru_layer() {
     add_shared_gradients(g, g.output_of(id, 0), g.out(0), g.output_of(id, 1));
   };
   d.work = forward_work;
-  d.workspace = forward_workspace(3);
+  d.workspace = layer_workspace(3, 1, false);
   d.aliases = {{1, 0, false}};
   return d;
 }
@@ -187,7 +181,7 @@ OpDef gru_layer_grad() {
     return {op.in(1), h};
   };
   d.work = [](const OpView& op) { return step_products(op, 4, op.in(0).shape[0]); };
-  d.workspace = backward_workspace(3, 4);
+  d.workspace = layer_workspace(3, 4, true);
   d.aliases = {{0, 1, false}, {1, 2, false}};
   return d;
 }
@@ -217,8 +211,10 @@ OpDef recurrent_weight_grad() {
                 operand_bytes(op)};
   };
   d.workspace = [](const OpView& op, const DeviceTraits& device) {
-    return cpu::recurrent_weight_grad_workspace(op.in(0).shape[0], op.in(0).shape[1], op.in(1).shape[1],
-                                                op.in(0).dtype, device.threads);
+    return cpu::recurrent_weight_grad_space(op.in(0).shape[0], op.in(0).shape[1],
+                                            op.has_in(3) ? op.in(3).shape[1] : 0, op.in(1).shape[1],
+                                            op.in(0).dtype, device.threads)
+        .bytes();
   };
   d.aliases = {{0, 4, true}};
   return d;

@@ -61,19 +61,23 @@ const std::map<std::string, Build>& examples() {
       {"rope",
        [](Example& e) {
          const ValueId x = e.floats("x", {4, 16}), positions = e.ints("positions", {0, 1, 2, 5});
-         const ValueId table = e.graph.add(
-             {"rope_table", "table", {positions},
-              {{"frequencies", std::vector<double>{1.0, 0.3, 0.1}}, {"scale", 1.1}}});
-         return std::vector{e.graph.add(
-             {"rope", "y", {x, table}, {{"heads", int64_t{2}}, {"inverse", false}}})};
+         const ValueId table =
+             e.graph.add({"rope_table",
+                          "table",
+                          {positions},
+                          {{"frequencies", std::vector<double>{1.0, 0.3, 0.1}}, {"scale", 1.1}}});
+         return std::vector{
+             e.graph.add({"rope", "y", {x, table}, {{"heads", int64_t{2}}, {"inverse", false}}})};
        }},
       {"attention",
        [](Example& e) {
          const ValueId q = e.floats("q", {9, 16}), k = e.floats("k", {9, 8}), v = e.floats("v", {9, 8});
          const ValueId cu = e.ints("cu_seqlens", {0, 4, 4, 9, 9});
-         return std::vector{e.graph.add({"attention", "o", {q, k, v, cu},
-                                         {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}},
-                                          {"causal", true}, {"scale", 0.5}}})};
+         return std::vector{e.graph.add(
+             {"attention",
+              "o",
+              {q, k, v, cu},
+              {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}}, {"causal", true}, {"scale", 0.5}}})};
        }},
       {"swiglu",
        [](Example& e) {
@@ -88,8 +92,8 @@ const std::map<std::string, Build>& examples() {
       {"dropout",
        [](Example& e) {
          const ValueId x = e.floats("x", {8, 6}), seed = e.ints("seed", {5, 9});
-         return std::vector{e.graph.add(
-             {"dropout", "y", {x, seed}, {{"probability", 0.3}, {"site", int64_t{2}}}})};
+         return std::vector{
+             e.graph.add({"dropout", "y", {x, seed}, {{"probability", 0.3}, {"site", int64_t{2}}}})};
        }},
       {"concat_columns",
        [](Example& e) {
@@ -129,7 +133,11 @@ class Differences {
     }
     gradients_ = differentiate(example_.graph, seeds, example_.parameters);
     for (ValueId g : gradients_) example_.graph.mark_output(g);
-    plan_ = make_plan(example_.graph, {.strategy = "keep-all", .device = {.threads = 2}}).plan.value();
+    PlanRequest request;
+    request.strategy = "keep-all";
+    request.device.threads = 2;
+    request.times = analytic_times(example_.graph, cpu_speed(2));
+    plan_ = make_plan(example_.graph, request).plan.value();
     runtime_ = std::make_unique<Runtime>(example_.graph, plan_, RuntimeOptions{.guard = GuardMode::scribble});
     for (ValueId p : example_.parameters) point_[p] = random_vector(p, example_.scales[p]);
     for (ValueId s : seeds_) point_[s] = random_vector(s, 1);
@@ -196,9 +204,19 @@ class Differences {
   Point point_;
 };
 
-TEST(Gradient, EveryRuleMatchesFiniteDifferences) {
-  for (const auto& [name, build] : examples()) Differences(build).check(name);
+class GradientRule : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(GradientRule, MatchesFiniteDifferences) {
+  Differences(examples().at(GetParam())).check(GetParam());
 }
+
+std::vector<std::string> example_names() {
+  std::vector<std::string> names;
+  for (const auto& example : examples()) names.push_back(example.first);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Op, GradientRule, ::testing::ValuesIn(example_names()),
+                         [](const auto& test) { return test.param; });
 
 TEST(Gradient, RecurrentLayersMatchFiniteDifferencesBothWays) {
   for (bool reverse : {false, true}) {
@@ -210,10 +228,11 @@ TEST(Gradient, RecurrentLayersMatchFiniteDifferencesBothWays) {
 
 TEST(Gradient, NoRuleIsLeftOut) {
   const std::set<std::string> recurrent_layers = {"rnn_layer", "lstm_layer", "gru_layer"};
-  for (const OpDef* def : op_registry())
-    if (def->gradient)
-      EXPECT_TRUE(examples().count(std::string(def->name)) || recurrent_layers.count(std::string(def->name)))
-          << def->name;
+  for (const OpDef* def : op_registry()) {
+    if (!def->gradient) continue;
+    EXPECT_TRUE(examples().count(std::string(def->name)) || recurrent_layers.count(std::string(def->name)))
+        << def->name;
+  }
 }
 
 }  // namespace

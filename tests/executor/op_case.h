@@ -1,0 +1,60 @@
+// Runs one op's kernel on memory with fences around every operand, and holds it to what every kernel
+// promises: the oracle's numbers, and the same bits whatever the threads, addresses and aliases.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "graph/op_def.h"
+
+namespace tidemark::test {
+
+using Values = std::vector<double>;
+
+class OpCase {
+ public:
+  explicit OpCase(std::string kind, Attributes attributes = {}, DType dtype = DType::f32);
+
+  /// Adds an input of the case's dtype: normal random numbers, or the ones given, rounded.
+  OpCase& random(Shape shape, double scale = 1);
+  OpCase& floats(Shape shape, const Values& values);
+  OpCase& f32(Shape shape, const Values& values);  ///< f32 whatever the case's dtype
+  OpCase& ints(const std::vector<int32_t>& values);
+  OpCase& absent();
+
+  DType dtype() const { return dtype_; }
+  const Attributes& attributes() const { return attributes_; }
+  const std::vector<Values>& inputs() const { return inputs_; }  ///< as the kernel reads them
+  int64_t dim(int input, int axis) const { return types_[static_cast<size_t>(input)].shape[axis]; }
+  bool has(int input) const;
+
+  struct Run {
+    int threads = 1;
+    int planned_threads = 0;  ///< that the workspace is for; 0: as threads
+    int alias = -1;           ///< index of the optional alias to use, -1: none
+    int64_t shift = 0;        ///< of every operand, in elements
+  };
+  /// Outputs as stored; a ::testing failure where the kernel wrote what it must not.
+  std::vector<Values> run(const Run& options) const;
+
+  /// run() and the promises, under each instruction set. Allows `relative` of the value plus `relative`
+  /// of the output's root mean square (0: a fitting one for the dtype).
+  void check(const std::vector<Values>& expected, double relative = 0) const;
+
+ private:
+  OpCase& add(TensorType type, const Values& values);
+
+  std::string kind_;
+  Attributes attributes_;
+  DType dtype_;
+  std::vector<TensorType> types_;
+  std::vector<Values> inputs_;
+  std::mt19937 generator_{7};
+};
+
+/// Rounded to the nearest value of the dtype, ties to even.
+double rounded_to(DType dtype, double x);
+
+}  // namespace tidemark::test
