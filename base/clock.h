@@ -9,7 +9,6 @@ namespace tidemark {
 /// Nanoseconds of the run's monotonic clock.
 struct TimeSpan {
   int64_t start_ns = 0, end_ns = 0;
-  double seconds() const { return static_cast<double>(end_ns - start_ns) * 1e-9; }
 };
 
 inline int64_t now_ns() {

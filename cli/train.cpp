@@ -53,7 +53,7 @@ json settings_of(const Options& o, const BuiltModel& built) {
           {"weight_decay", o.model.weight_decay},
           {"learning_rate", o.rate.peak},
           {"warmup_steps", o.rate.warmup_steps},
-          {"decay_steps", o.rate.total_steps},
+          {"schedule_steps", o.rate.total_steps},
           {"final_fraction", o.rate.final_fraction}};
 }
 
@@ -153,7 +153,7 @@ void add_rate_options(CLI::App& command, LearningRate& rate) {
   command.add_option("--warmup-steps", rate.warmup_steps, "Steps of linear warm-up")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--decay-steps", rate.total_steps, "Cosine decay ends at this step; 0: no decay")
+  command.add_option("--schedule-steps", rate.total_steps, "The step at which a cosine decay ends; 0: no decay")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--final-fraction", rate.final_fraction, "Of the learning rate, where the decay ends")

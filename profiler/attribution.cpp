@@ -66,7 +66,7 @@ Attribution attribute(const Trace& trace, int module_depth, size_t values) {
   a.peak_step = peak->step;
   a.peak_bytes = peak->total();
   a.categories = peak->bytes;
-  a.peak_ms = static_cast<double>(peak->time_ns - timeline.front().time_ns) * 1e-6;
+  a.peak_ms = (static_cast<double>(peak->time_ns) - static_cast<double>(timeline.front().time_ns)) * 1e-6;
 
   std::map<std::string, int64_t> modules;
   for (const TraceBuffer& b : trace.buffers()) {

@@ -1,8 +1,6 @@
 #include "profiler/trace.h"
 
-#include <algorithm>
 #include <cstring>
-#include <map>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -24,40 +22,44 @@ T read_as(std::span<const std::byte> bytes) {
   return value;
 }
 
-TraceBuffer buffer_from(const json& row, int32_t steps) {
+/// More than any machine has, and so little that sums of it do not overflow.
+constexpr int64_t kMostBytes = int64_t{1} << 60;
+
+template <typename T>
+T integer(const json& number) {
+  if (!number.is_number_integer()) throw json::type_error::create(302, "not an integer", number);
+  return number.get<T>();
+}
+
+TraceBuffer buffer_from(const json& row, int32_t steps, const std::string& path) {
   TraceBuffer b;
   row.at(0).get_to(b.name);
   row.at(1).get_to(b.type);
   row.at(2).get_to(b.op);
   row.at(3).get_to(b.module);
-  b.category = category_from(row.at(4).get<std::string>(), b.name);
-  row.at(5).get_to(b.bytes);
-  row.at(6).get_to(b.offset);
-  row.at(7).get_to(b.first_step);
-  row.at(8).get_to(b.last_step);
+  b.category = category_from(row.at(4).get<std::string>(), path + ", buffer '" + b.name + "'");
+  b.bytes = integer<int64_t>(row.at(5));
+  b.offset = integer<int64_t>(row.at(6));
+  b.first_step = integer<int32_t>(row.at(7));
+  b.last_step = integer<int32_t>(row.at(8));
   row.at(9).get_to(b.persistent);
-  if (b.bytes < 0 || b.offset < 0 || b.first_step < 0 || b.last_step < b.first_step || b.last_step >= steps)
-    throw Error("bad trace", "buffer '" + b.name + "'", "its size, place or life cannot be");
+  const bool placed = b.bytes >= 0 && b.bytes <= kMostBytes && b.offset >= 0 && b.offset <= kMostBytes;
+  if (!placed || b.first_step < 0 || b.last_step < b.first_step || b.last_step >= steps)
+    throw unreadable(path, "the size, place or life of buffer '" + b.name + "' cannot be");
   return b;
 }
 
-ProgramStep step_from(const json& row) {
+ProgramStep step_from(const json& row, const std::string& path) {
   ProgramStep s;
   row.at(0).get_to(s.op);
   row.at(1).get_to(s.kind);
   row.at(2).get_to(s.module);
-  s.phase = phase_from(row.at(3).get<std::string>(), s.op);
+  s.phase = phase_from(row.at(3).get<std::string>(), path + ", op '" + s.op + "'");
   row.at(4).get_to(s.recompute);
   return s;
 }
 
 }  // namespace
-
-int64_t MemorySample::total() const {
-  int64_t sum = 0;
-  for (int64_t b : bytes) sum += b;
-  return sum;
-}
 
 struct Trace::State {
   std::string path;
@@ -70,24 +72,25 @@ struct Trace::State {
   std::string damage;
   size_t position = 0;  ///< of the next frame
 
-  void map();
   void read_frames();
   void read_tables(std::span<const std::byte> payload);
   bool read_run(std::span<const std::byte> payload);
 };
-
-void Trace::State::map() {
-  file = std::make_unique<MappedFile>(path, "cannot read the trace");
-}
 
 void Trace::State::read_tables(std::span<const std::byte> payload) {
   const auto* text = reinterpret_cast<const char*>(payload.data());
   try {
     const json tables = json::parse(text, text + payload.size());
     metadata = tables.at("metadata");
-    for (const json& row : tables.at("program")) program.push_back(step_from(row));
-    for (const json& row : tables.at("buffers"))
-      buffers.push_back(buffer_from(row, static_cast<int32_t>(program.size())));
+    if (!metadata.is_object() || !metadata.value("model", json("")).is_string())
+      throw unreadable(path, "its metadata are damaged");
+    for (const json& row : tables.at("program")) program.push_back(step_from(row, path));
+    int64_t total = 0;
+    for (const json& row : tables.at("buffers")) {
+      buffers.push_back(buffer_from(row, static_cast<int32_t>(program.size()), path));
+      total += buffers.back().bytes;
+      if (total > kMostBytes) throw unreadable(path, "its buffers are larger than any memory");
+    }
   } catch (const json::exception& e) {
     throw unreadable(path, std::string("its tables are damaged: ") + e.what());
   }
@@ -142,7 +145,7 @@ void Trace::State::read_frames() {
 Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.path = path;
-  s.map();
+  s.file = std::make_unique<MappedFile>(path, "cannot read the trace");
   const std::span<const std::byte> all = s.file->bytes();
   if (all.size() < tide::kFileHeaderBytes || std::memcmp(all.data(), tide::kMagic, sizeof tide::kMagic) != 0)
     throw unreadable(path, "it is not a .tide trace");
@@ -181,95 +184,15 @@ const std::string& Trace::damage() const {
 
 bool Trace::refresh() {
   State& s = *state_;
-  const std::byte* old_base = s.file->bytes().data();
   const size_t before = s.position;
-  auto old = std::move(s.file);
-  s.map();
+  auto mapped = std::make_unique<MappedFile>(s.path, "cannot read the trace");
+  if (mapped->bytes().size() < before) throw unreadable(s.path, "it was cut while it was read");
+  const std::byte* old_base = s.file->bytes().data();
   for (Run& r : s.runs)  // the map may have moved
-    r.encoded = s.file->bytes().subspan(static_cast<size_t>(r.encoded.data() - old_base), r.encoded.size());
+    r.encoded = mapped->bytes().subspan(static_cast<size_t>(r.encoded.data() - old_base), r.encoded.size());
+  s.file = std::move(mapped);
   s.read_frames();
   return s.position != before;
-}
-
-std::vector<TimeSpan> Trace::times(const Run& run) const {
-  std::vector<TimeSpan> spans;
-  spans.reserve(static_cast<size_t>(run.count));
-  size_t at = 0;
-  const auto varint = [&] {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at == run.encoded.size()) break;
-      const auto byte = static_cast<uint64_t>(run.encoded[at++]);
-      value |= (byte & 0x7f) << shift;
-      if (!(byte & 0x80)) return static_cast<int64_t>(value & INT64_MAX);
-    }
-    throw unreadable(path(),
-                     "the times of training step " + std::to_string(run.training_step) + " are damaged");
-  };
-  int64_t end = run.start_ns;
-  for (int32_t i = 0; i < run.count; ++i) {
-    TimeSpan t;
-    t.start_ns = end + std::min(varint(), INT64_MAX - std::max<int64_t>(end, 0));
-    t.end_ns = t.start_ns + std::min(varint(), INT64_MAX - std::max<int64_t>(t.start_ns, 0));
-    end = t.end_ns;
-    spans.push_back(t);
-  }
-  return spans;
-}
-
-std::vector<TimeSpan> Trace::program_times(int64_t training_step) const {
-  std::vector<TimeSpan> all(program().size());
-  bool found = false;
-  for (const Run& run : runs()) {
-    if (run.training_step != training_step) continue;
-    found = true;
-    const std::vector<TimeSpan> part = times(run);
-    std::copy(part.begin(), part.end(), all.begin() + run.first);
-  }
-  if (!found)
-    throw Error("cannot show the trace", path(), "it has no training step " + std::to_string(training_step),
-                "it has " + std::to_string(steps().size()));
-  return all;
-}
-
-std::vector<MemorySample> Trace::timeline(int64_t training_step) const {
-  const std::vector<TimeSpan> times = program_times(training_step);
-  std::vector<MemorySample> samples(times.size());
-  for (const TraceBuffer& b : buffers()) {
-    const auto c = static_cast<size_t>(b.category);
-    samples[static_cast<size_t>(b.first_step)].bytes[c] += b.bytes;
-    if (static_cast<size_t>(b.last_step) + 1 < samples.size())
-      samples[static_cast<size_t>(b.last_step) + 1].bytes[c] -= b.bytes;
-  }
-  for (size_t i = 0; i < samples.size(); ++i) {
-    samples[i].step = static_cast<int32_t>(i);
-    samples[i].time_ns = times[i].start_ns;
-    for (size_t c = 0; i > 0 && c < kCategoryCount; ++c) samples[i].bytes[c] += samples[i - 1].bytes[c];
-  }
-  return samples;
-}
-
-std::unordered_map<std::string, double> median_op_seconds(const Trace& trace) {
-  int64_t first = INT64_MAX, last = INT64_MIN;
-  for (const Run& run : trace.runs()) {
-    first = std::min(first, run.training_step);
-    last = std::max(last, run.training_step);
-  }
-  std::map<std::string, std::vector<int64_t>> durations;
-  for (const Run& run : trace.runs()) {
-    if (run.training_step == first && last > first) continue;
-    const std::vector<TimeSpan> times = trace.times(run);
-    for (size_t i = 0; i < times.size(); ++i)
-      durations[trace.program()[static_cast<size_t>(run.first) + i].op].push_back(times[i].end_ns -
-                                                                                  times[i].start_ns);
-  }
-  std::unordered_map<std::string, double> medians;
-  for (auto& [op, ns] : durations) {
-    const auto middle = ns.begin() + static_cast<std::ptrdiff_t>(ns.size() / 2);
-    std::nth_element(ns.begin(), middle, ns.end());
-    medians[op] = static_cast<double>(*middle) * 1e-9;
-  }
-  return medians;
 }
 
 }  // namespace tidemark

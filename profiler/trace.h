@@ -17,7 +17,7 @@ namespace tidemark {
 
 /// A piece of storage in the arena, and the steps of the program (not of the training) it lives through.
 struct TraceBuffer {
-  std::string name;    ///< of the last value in it; of a workspace "<op> (workspace)"
+  std::string name;    ///< of the last value in it, where persistent the first; "<op> (workspace)"
   std::string type;    ///< "f32[1024, 256]"; empty for a workspace
   std::string op;      ///< that made it; empty for what lives all the time
   std::string module;  ///< dotted path
@@ -90,7 +90,8 @@ class Trace {
   /// Bytes by category in the course of a training step, one sample per program step.
   std::vector<MemorySample> timeline(int64_t training_step) const;
 
-  /// Reads what the writer has appended since; returns whether there was anything.
+  /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and stays
+  /// as it is, where the file has become shorter than what was read.
   bool refresh();
 
  private:

@@ -1,0 +1,106 @@
+// A run that was stopped, by its end, a kill or a full disk, goes on as if it had not been.
+#include <signal.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "tests/cli/command.h"
+
+namespace tidemark {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class Resume : public CommandTest {
+ protected:
+  /// A checkpoint's tensors, byte for byte.
+  std::string tensors(const std::string& checkpoint) const {
+    return bytes_of(path(checkpoint + "/model.safetensors")) +
+           bytes_of(path(checkpoint + "/optimizer.safetensors"));
+  }
+};
+
+TEST_F(Resume, GoesOnBitByBit) {
+  const std::vector<std::pair<std::string, Arguments>> variants = {
+      {"llama-tiny", {}},
+      {"llama-tiny", {"--dtype", "bf16", "--micro-batches", "2"}},
+      {"lstm-tiny", {"--warmup-steps", "2", "--schedule-steps", "6"}},
+      {"gru-tiny", {"--packing", "windows", "--seed", "9", "--budget", "99%"}}};
+  for (const auto& [preset, more] : variants) {
+    const auto line = [&, &preset = preset, &more = more](Arguments own) {
+      own.insert(own.end(), more.begin(), more.end());
+      return train(own, preset);
+    };
+    const json whole = json_of(line({"--steps", "6", "--save", "whole"}));
+    const json half = json_of(line({"--steps", "3", "--save", "parts"}));
+    const json rest = json_of(line({"--steps", "6", "--save", "parts", "--resume", "parts"}));
+    EXPECT_EQ(rest["first_step"], 3);
+    EXPECT_EQ(rest["losses"], whole["losses"]);
+    EXPECT_EQ(json(std::vector<json>(rest["losses"].begin(), rest["losses"].begin() + 3)), half["losses"]);
+    EXPECT_TRUE(tensors("whole/step-00000006") == tensors("parts/step-00000006"));
+    EXPECT_FALSE(tensors("parts/step-00000003") == tensors("parts/step-00000006"));
+    fs::remove_all(path("whole"));
+    fs::remove_all(path("parts"));
+  }
+}
+
+TEST_F(Resume, RefusesAnotherRun) {
+  json_of(train({"--steps", "2", "--save", "saved"}));
+  EXPECT_THAT(error_of(train({"--steps", "4", "--resume", "saved", "--learning-rate", "0.5"}), 2),
+              AllOf(HasSubstr("learning_rate"), HasSubstr("it was 0.001, in this run it is 0.5")));
+  EXPECT_THAT(error_of(train({"--steps", "4", "--resume", "saved", "--seed", "3"}), 2), HasSubstr("seed"));
+  EXPECT_THAT(error_of(train({"--steps", "4", "--resume", "saved"}, "gru-tiny"), 2),
+              HasSubstr("config.json"));
+  EXPECT_THAT(error_of(train({"--steps", "2", "--resume", "saved"}), 2), HasSubstr("2 steps already"));
+  EXPECT_THAT(error_of(train({"--steps", "2", "--resume", "nowhere"}), 2), HasSubstr("no checkpoint there"));
+}
+
+TEST_F(Resume, AFullDiskLeavesTheLastCheckpoint) {
+  json_of(train({"--steps", "2", "--save", "saved"}));
+  // A limit on file sizes stands in for the disk.
+  EXPECT_THAT(
+      error_of(train({"--steps", "4", "--save", "saved", "--resume", "saved"}), 3, {.file_limit = 100'000}),
+      HasSubstr("File too large"));
+  EXPECT_EQ(json_of(train({"--steps", "4", "--resume", "saved"}))["first_step"], 2);
+  EXPECT_FALSE(fs::exists(path("saved/step-00000004")));
+}
+
+TEST_F(Resume, AKillInMidSaveLeavesTheLastCheckpoint) {
+  const json whole = json_of(train({"--steps", "12"}));
+  std::mt19937 random(7);
+  int resumed = 0;
+  for (int round = 0; round < 12; ++round) {
+    fs::remove_all(path("saved"));
+    const pid_t child = start(train({"--steps", "100000", "--save", "saved", "--save-every", "1"}));
+    while (!fs::exists(path("saved/checkpoint.json"))) ::usleep(500);
+    ::usleep(static_cast<useconds_t>(random() % 30000));
+    ::kill(child, SIGKILL);
+    EXPECT_EQ(finish(child).status, 128 + SIGKILL);
+    const json state = json::parse(bytes_of(path("saved/checkpoint.json")));
+    const std::string name = state["checkpoints"].back()["name"];
+    const auto done = std::stoll(name.substr(name.find('-') + 1));
+    if (done >= 12) continue;
+    const json rest = json_of(train({"--steps", "12", "--resume", "saved"}));
+    EXPECT_EQ(rest["first_step"], done);
+    EXPECT_EQ(rest["losses"], whole["losses"]);
+    ++resumed;
+  }
+  EXPECT_GT(resumed, 0);
+}
+
+TEST_F(Resume, ADamagedCheckpointNamesTheOneBefore) {
+  json_of(train({"--steps", "3", "--save", "saved", "--save-every", "1"}));
+  const std::string file = path("saved/step-00000003/model.safetensors");
+  std::string bytes = bytes_of(file);
+  bytes[bytes.size() / 2] ^= 1;
+  write("saved/step-00000003/model.safetensors", bytes);
+  EXPECT_THAT(error_of(train({"--steps", "4", "--resume", "saved"}), 2),
+              AllOf(HasSubstr("checksum"), HasSubstr("resume from saved/step-00000002 instead")));
+  EXPECT_EQ(json_of(train({"--steps", "4", "--resume", "saved/step-00000002"}))["first_step"], 2);
+}
+
+}  // namespace
+}  // namespace tidemark

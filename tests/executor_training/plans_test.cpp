@@ -1,0 +1,114 @@
+// What a plan promises: the numbers of a run without it, the peak it predicts, and no other memory.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/executor_training/tiny.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+const char* const kPresets[] = {"llama-tiny", "rnn-tiny", "lstm-tiny", "gru-tiny"};
+
+std::string label(const std::string& preset, const Plan& plan, int threads) {
+  return preset + ", " + plan.strategy + " in " + std::to_string(plan.budget_bytes) + " bytes, " +
+         std::to_string(threads) + " threads";
+}
+
+class Plans : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Presets, Plans, ::testing::ValuesIn(kPresets), [](const auto& preset) {
+  std::string name = preset.param;
+  for (char& c : name)
+    if (c == '-') c = '_';
+  return name;
+});
+
+TEST_P(Plans, NeverChangeLossOrGradients) {
+  for (DType dtype : {DType::f32, DType::bf16}) {
+    const Tiny tiny({.preset = GetParam(), .dtype = dtype, .optimizer = false});
+    const Bits expected = gradient_bits(tiny, tiny.keep_all(1));
+    for (int threads : {1, 2})
+      for (const Plan& plan : tiny.plans(threads))
+        expect_same(gradient_bits(tiny, plan), expected, label(GetParam(), plan, threads));
+  }
+}
+
+TEST_P(Plans, NeverChangeATrainingRun) {
+  for (int micro_batches : {1, 3}) {
+    const Tiny tiny({.preset = GetParam(), .micro_batches = micro_batches});
+    const Bits expected = training_bits(tiny, tiny.keep_all(1), 4);
+    for (int threads : {1, 2})
+      for (const Plan& plan : tiny.plans(threads))
+        expect_same(training_bits(tiny, plan, 4), expected, label(GetParam(), plan, threads));
+  }
+}
+
+TEST_P(Plans, RunOnFewerThreadsThanTheyWereMadeFor) {
+  const Tiny tiny({.preset = GetParam()});
+  const Plan plan = tiny.keep_all(4);
+  expect_same(training_bits(tiny, plan, 2, {.threads = 1}), training_bits(tiny, plan, 2), "1 of 4 threads");
+}
+
+TEST_P(Plans, PredictThePeakToTheByte) {
+  for (int micro_batches : {1, 2}) {
+    const Tiny tiny({.preset = GetParam(), .micro_batches = micro_batches});
+    for (int threads : {1, 2})
+      for (const Plan& plan : tiny.plans(threads)) {
+        TinyRun run(tiny, plan);
+        Session session(run.runtime, {}, 0);
+        for (int i = 0; i < 2; ++i) session.step(run.feed());
+        EXPECT_EQ(run.runtime.resident_bytes(), plan.arena_bytes) << label(GetParam(), plan, threads);
+      }
+  }
+}
+
+// Every op within its operands, every buffer within its life.
+TEST_P(Plans, HoldUnderTheGuards) {
+  const GuardMode guard = can_poison() ? GuardMode::poison : GuardMode::scribble;
+  for (int micro_batches : {1, 2}) {
+    const Tiny tiny({.preset = GetParam(), .micro_batches = micro_batches});
+    for (const Plan& plan : tiny.plans())
+      expect_same(training_bits(tiny, plan, 2, {.guard = guard}), training_bits(tiny, plan, 2),
+                  label(GetParam(), plan, 2));
+  }
+}
+
+// The guard would notice: lives cut short by one step change the numbers.
+TEST_P(Plans, ALifeCutShortShows) {
+  const Tiny tiny({.preset = GetParam(), .optimizer = false});
+  const Plan plan = tiny.keep_all();
+  const Bits expected = gradient_bits(tiny, plan, {.guard = GuardMode::scribble});
+  int cut = 0;
+  for (size_t b = 0; b < plan.schedule.buffers.size(); ++b) {
+    const Buffer& buffer = plan.schedule.buffers[b];
+    const Step& last = plan.schedule.steps[static_cast<size_t>(buffer.last_step)];
+    const bool read_last =
+        std::find(last.inputs.begin(), last.inputs.end(), static_cast<int32_t>(b)) != last.inputs.end();
+    const bool at_end = buffer.last_step + 1 == static_cast<int32_t>(plan.schedule.steps.size());
+    if (buffer.persistent || buffer.values.empty() || !read_last || at_end) continue;
+    if (buffer.first_step == buffer.last_step) continue;
+    Plan wrong = plan;
+    --wrong.schedule.buffers[b].last_step;
+    EXPECT_NE(gradient_bits(tiny, wrong, {.guard = GuardMode::scribble}), expected)
+        << tiny.graph.value(buffer.values.back()).name;
+    ++cut;
+  }
+  EXPECT_GT(cut, 5);
+}
+
+#ifndef __SANITIZE_ADDRESS__  // whose shadow grows with what is touched
+TEST_P(Plans, LeaveNothingToOtherMemory) {
+  const Tiny tiny({.preset = GetParam(), .micro_batches = 2});
+  TinyRun run(tiny, tiny.keep_all());
+  Session session(run.runtime, {}, 0);
+  const auto outside = [&] { return process_resident_bytes() - run.runtime.resident_bytes(); };
+  const int64_t before = outside();
+  for (int i = 0; i < 20; ++i) session.step(run.feed());
+  EXPECT_LE(outside() - before, 2 * kMiB);
+}
+#endif
+
+}  // namespace
+}  // namespace tidemark

@@ -1,0 +1,132 @@
+// The tiny presets on random tokens, small enough to run whole under every plan.
+#pragma once
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "executor/io/batch.h"
+#include "executor/training/initialize.h"
+#include "executor/training/session.h"
+#include "executor/training/state.h"
+#include "graph/autodiff.h"
+#include "planner/planner.h"
+
+namespace tidemark {
+
+struct TinyOptions {
+  std::string preset = "llama-tiny";
+  int micro_batches = 1;
+  DType dtype = DType::f32;
+  bool optimizer = true;  ///< without: gradients are the graph's outputs
+};
+
+/// A preset's graph for a batch, its plans and its runs.
+struct Tiny {
+  explicit Tiny(const TinyOptions& options)
+      : micro_batches(options.micro_batches), model(model_from_preset(options.preset)) {
+    documents = model->family() != "llama";
+    spec = {.tokens = 96, .sequences = documents ? 8 : 3, .max_length = 32, .dtype = options.dtype};
+    TrainingOptions training{.micro_batches = options.micro_batches};
+    if (!options.optimizer) training.optimizer.reset();
+    graph = make_training_graph(model->build(spec), training);
+  }
+
+  PlanResult request(const std::string& strategy, int64_t budget, int threads = 2) const {
+    PlanRequest r;
+    r.strategy = strategy;
+    r.budget_bytes = budget;
+    r.device.threads = threads;
+    r.micro_batches = micro_batches;
+    r.times = analytic_times(graph, cpu_speed(threads));
+    return make_plan(graph, r);
+  }
+  Plan keep_all(int threads = 2) const { return request("keep-all", 0, threads).plan.value(); }
+
+  /// One of each strategy at several budgets, from ample to the smallest that it can make.
+  std::vector<Plan> plans(int threads = 2) const {
+    const int64_t most = keep_all(threads).arena_bytes;
+    std::vector<Plan> list;
+    for (const char* strategy : {"keep-all", "sqrt", "chain-dp", "auto"})
+      for (int64_t budget : {most, most * 9 / 10, most * 3 / 4, int64_t{1}}) {
+        PlanResult result = request(strategy, budget, threads);
+        if (!result.plan) result = request(strategy, result.smallest_feasible_bytes, threads);
+        list.push_back(std::move(result.plan.value()));
+      }
+    return list;
+  }
+
+  BatchMaker batches() const {
+    return {std::make_shared<TokenSource>(TokenSource::synthetic(model->vocabulary())), spec,
+            BatchOptions{.packing = documents ? Packing::documents : Packing::windows,
+                         .unit = DocumentUnit::separator,
+                         .separator = 0,
+                         .seed = 5,
+                         .micro_batches = micro_batches}};
+  }
+
+  int micro_batches;
+  bool documents = false;
+  std::unique_ptr<Model> model;
+  BatchSpec spec;
+  Graph graph;
+};
+
+/// A run of a plan from the first step on.
+struct TinyRun {
+  TinyRun(const Tiny& tiny, const Plan& plan, const RuntimeOptions& options = {})
+      : runtime(tiny.graph, plan, options), batches(tiny.batches()), inputs(input_view(runtime)) {
+    initialize_parameters(runtime, 11);
+  }
+  Session::Feed feed() {
+    return [this](Runtime&, int64_t step, int micro_batch) { batches.fill(step, micro_batch, inputs); };
+  }
+
+  Runtime runtime;
+  BatchMaker batches;
+  BatchView inputs;
+};
+
+using Bits = std::map<std::string, std::string>;  ///< tensors by name, as bytes
+
+inline std::string bits_of(const void* data, int64_t bytes) {
+  return {static_cast<const char*>(data), static_cast<size_t>(bytes)};
+}
+
+/// Loss and gradients of one micro-batch.
+inline Bits gradient_bits(const Tiny& tiny, const Plan& plan, const RuntimeOptions& options = {}) {
+  TinyRun run(tiny, plan, options);
+  run.batches.fill(0, 0, run.inputs);
+  run.runtime.prepare();
+  run.runtime.run_micro_batch();
+  Bits bits;
+  for (ValueId id : tiny.graph.outputs()) {
+    const Value& v = tiny.graph.value(id);
+    bits[v.name] = bits_of(run.runtime.data(id), v.bytes());
+  }
+  return bits;
+}
+
+/// Losses and norms of some steps, and then all parameters and optimizer states.
+inline Bits training_bits(const Tiny& tiny, const Plan& plan, int steps, const RuntimeOptions& options = {}) {
+  TinyRun run(tiny, plan, options);
+  Session session(run.runtime, {.peak = 1e-2, .warmup_steps = 2}, 11);
+  Bits bits;
+  for (int i = 0; i < steps; ++i) {
+    const StepResult result = session.step(run.feed());
+    bits["loss"] += bits_of(&result.loss, sizeof result.loss);
+    bits["norm"] += bits_of(&result.grad_norm, sizeof result.grad_norm);
+  }
+  for (const auto& slots : {parameter_slots(run.runtime), optimizer_slots(run.runtime)})
+    for (const TensorSlot& slot : slots) bits[slot.name] = bits_of(slot.data, slot.type.bytes());
+  return bits;
+}
+
+inline void expect_same(const Bits& a, const Bits& b, const std::string& what) {
+  ASSERT_EQ(a.size(), b.size()) << what;
+  for (const auto& [name, bytes] : a) EXPECT_TRUE(bytes == b.at(name)) << what << ": " << name << " differs";
+}
+
+}  // namespace tidemark

@@ -1,0 +1,64 @@
+// Five steps of torch.optim.AdamW with clipped gradients: losses, norms and the weights at the end.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "executor/training/initialize.h"
+#include "executor/training/session.h"
+#include "executor/training/state.h"
+#include "tests/parity/parity_case.h"
+
+namespace tidemark {
+namespace {
+
+class AdamWCurve : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Cases, AdamWCurve, ::testing::Values("llama", "lstm"),
+                         [](const auto& name) { return std::string(name.param); });
+
+AdamW optimizer_of(const nlohmann::json& facts) {
+  AdamW o;
+  o.beta1 = facts["betas"][0];
+  o.beta2 = facts["betas"][1];
+  o.epsilon = facts["eps"];
+  o.weight_decay = facts["weight_decay"];
+  o.clip_norm = facts["clip_grad_norm"];
+  return o;
+}
+
+TEST_P(AdamWCurve, AgreesWithPyTorch) {
+  const std::string name = GetParam();
+  const ParityCase c(name);
+  const nlohmann::json facts = read_json(ParityCase::file(name + ".adamw.json"), "test data");
+  const TensorReader end(ParityCase::file(name + ".adamw.safetensors"));
+  const Graph graph = c.graph({.optimizer = optimizer_of(facts)});
+  for (bool smallest : {false, true}) {
+    const Plan plan = parity_plan(graph, "auto", smallest, 2);
+    Runtime runtime(graph, plan);
+    initialize_parameters(runtime, 0);
+    load_parameters(runtime, c.reference, "weight/");
+    for (const auto& [input, values] : c.batch.inputs)
+      std::copy(values.begin(), values.end(), runtime.data<int32_t>(input));
+    Session session(runtime, {.peak = facts["lr"]}, 0);
+    for (size_t i = 0; i < facts["loss_before_step"].size(); ++i) {
+      const StepResult result = session.step([](Runtime&, int64_t, int) {});
+      EXPECT_NEAR(result.loss, facts["loss_before_step"][i].get<double>(), 2e-5) << i;
+      const double norm = facts["grad_norm_before_clip"][i];
+      EXPECT_NEAR(result.grad_norm, norm, 1e-4 * norm) << i;
+    }
+    for (const TensorSlot& slot : parameter_slots(runtime)) {
+      std::vector<float> expected(static_cast<size_t>(slot.type.shape.elements()));
+      end.read("final/" + slot.name, slot.type, expected.data());
+      const auto* actual = static_cast<const float*>(slot.data);
+      double difference = 0, size = 0;
+      for (size_t i = 0; i < expected.size(); ++i) {
+        difference += std::pow(double{actual[i]} - double{expected[i]}, 2);
+        size += std::pow(double{expected[i]}, 2);
+      }
+      EXPECT_LE(std::sqrt(difference / size), 1e-4) << slot.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tidemark

@@ -1,0 +1,43 @@
+// Loss and every gradient against PyTorch, under every strategy.
+#include <gtest/gtest.h>
+
+#include "executor/training/reference.h"
+#include "tests/parity/parity_case.h"
+
+namespace tidemark {
+namespace {
+
+// PyTorch's own float32 gradients differ from its float64 ones by about 1e-6.
+constexpr double kTolerance = 1e-5;
+
+class Gradients : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Cases, Gradients, ::testing::Values("llama", "llama_packed", "rnn", "lstm", "gru"),
+                         [](const auto& name) { return std::string(name.param); });
+
+TEST_P(Gradients, AgreeWithPyTorch) {
+  const ParityCase c(GetParam());
+  const Graph graph = c.graph({.optimizer = std::nullopt});
+  for (const char* strategy : {"keep-all", "sqrt", "chain-dp"})
+    for (int threads : {1, 2}) {
+      const Plan plan = parity_plan(graph, strategy, true, threads);
+      Runtime runtime(graph, plan);
+      const Comparison result = compare_with_reference(runtime, c.batch, c.reference);
+      EXPECT_LE(result.loss_error, 1e-6) << strategy;
+      EXPECT_LE(result.worst_error, kTolerance) << strategy << ": " << result.worst_gradient;
+      EXPECT_EQ(result.gradients, static_cast<int>(graph.sources(Category::parameter).size()));
+      EXPECT_EQ(runtime.resident_bytes(), plan.arena_bytes);
+    }
+}
+
+TEST_P(Gradients, AWrongWeightIsFound) {
+  const ParityCase c(GetParam());
+  const Graph graph = c.graph({.optimizer = std::nullopt});
+  const Plan plan = parity_plan(graph, "keep-all", false, 1);
+  Runtime runtime(graph, plan);
+  ReferenceBatch other = c.batch;
+  other.inputs["input_ids"][0] ^= 1;
+  EXPECT_FALSE(compare_with_reference(runtime, other, c.reference).passed(1e-4));
+}
+
+}  // namespace
+}  // namespace tidemark

@@ -1,0 +1,48 @@
+// A reference case of tests/data/parity: PyTorch's loss, gradients and AdamW steps of a small model.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/json_file.h"
+#include "executor/io/reference_batch.h"
+#include "graph/autodiff.h"
+#include "models/model.h"
+#include "planner/planner.h"
+
+namespace tidemark {
+
+struct ParityCase {
+  explicit ParityCase(const std::string& name)
+      : description(read_json(file(name + ".json"), "test data")),
+        reference(file(name + ".safetensors")),
+        batch(reference_batch(reference)),
+        model(load_model(description["config"], name)) {}
+
+  static std::string file(const std::string& name) {
+    return std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
+  }
+  Graph graph(const TrainingOptions& options) const {
+    return make_training_graph(model->build(batch.spec), options);
+  }
+
+  nlohmann::json description;
+  TensorReader reference;
+  ReferenceBatch batch;
+  std::unique_ptr<Model> model;
+};
+
+/// The fastest plan of a strategy, or where `smallest` the smallest it can make.
+inline Plan parity_plan(const Graph& graph, const std::string& strategy, bool smallest, int threads) {
+  PlanRequest request;
+  request.strategy = strategy;
+  request.device.threads = threads;
+  request.times = analytic_times(graph, cpu_speed(threads));
+  if (!smallest) return make_plan(graph, request).plan.value();
+  request.budget_bytes = 1;
+  request.budget_bytes = make_plan(graph, request).smallest_feasible_bytes;
+  return make_plan(graph, request).plan.value();
+}
+
+}  // namespace tidemark
