@@ -24,6 +24,8 @@ struct ModelOptions {
   int threads = 0;
 };
 
+/// --model and --config alone.
+void add_model_choice(CLI::App& command, ModelOptions& options);
 void add_model_options(CLI::App& command, ModelOptions& options);
 
 /// Threads asked for, or where that is 0 this machine's processors.
@@ -38,6 +40,8 @@ struct BuiltModel {
 };
 
 std::unique_ptr<Model> load(const ModelOptions& options);
+/// Without a training graph.
+BuiltModel describe(const ModelOptions& options);
 BuiltModel build(const ModelOptions& options);
 
 }  // namespace tidemark::cli

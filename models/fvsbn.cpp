@@ -1,7 +1,5 @@
 // FVSBN: fully visible sigmoid belief networks (Neal 1992; Frey 1998), a logistic regression of each pixel
 // on those before it.
-#include <algorithm>
-
 #include "models/architectures.h"
 #include "models/density_model.h"
 
@@ -10,19 +8,18 @@ namespace {
 
 class Fvsbn final : public DensityModel {
  public:
-  explicit Fvsbn(const Config& config) : DensityModel("fvsbn", config) {
-    const std::vector<int32_t> order = read_order(config, pixels_);
-    positions_.resize(order.size());
-    for (size_t k = 0; k < order.size(); ++k)
-      positions_[static_cast<size_t>(order[k])] = static_cast<int32_t>(k);
-  }
+  explicit Fvsbn(const Config& config)
+      : DensityModel("fvsbn", config), order_(read_order(config, pixels_)) {}
 
   int64_t free_parameter_count() const override {
     return parameter_count() - pixels_ * (pixels_ + 1) / 2;  // what the mask leaves of the weight
   }
   void fill_constants(int64_t, const IntegerInputs& inputs) const override {
-    std::copy(positions_.begin(), positions_.end(), inputs.at("positions").begin());
+    const std::span<int32_t> positions = inputs.at("positions");
+    for (size_t k = 0; k < order_.size(); ++k)
+      positions[static_cast<size_t>(order_[k])] = static_cast<int32_t>(k);
   }
+  std::vector<int32_t> pixel_order(int64_t) const override { return order_; }
 
  private:
   ValueId logits(const Parts& parts) const override {
@@ -36,7 +33,7 @@ class Fvsbn final : public DensityModel {
                             .module = "fvsbn"});
   }
 
-  std::vector<int32_t> positions_;  ///< of each pixel in the order
+  std::vector<int32_t> order_;
 };
 
 }  // namespace

@@ -33,12 +33,8 @@ class Made final : public DensityModel {
   /// Degrees of the pixels, their places in an order; then of each hidden unit the number of the last pixel
   /// that it may see, no less than that of any unit before it.
   void fill_constants(int64_t draw, const IntegerInputs& inputs) const override {
-    RandomState random(seeds_[static_cast<size_t>(draw % ensemble_size())]);
-    const std::span<int32_t> pixels = inputs.at(degrees_name(0));
-    if (natural_)
-      std::iota(pixels.begin(), pixels.end(), 0);
-    else
-      random.permutation(pixels);
+    RandomState random = state(draw);
+    draw_pixels(random, inputs.at(degrees_name(0)));
     int32_t least = 0;
     for (size_t layer = 1; layer <= hidden_.size(); ++layer) {
       const std::span<int32_t> units = inputs.at(degrees_name(layer));
@@ -47,7 +43,26 @@ class Made final : public DensityModel {
     }
   }
 
+  std::vector<int32_t> pixel_order(int64_t draw) const override {
+    std::vector<int32_t> degrees(static_cast<size_t>(pixels_)), order(degrees.size());
+    RandomState random = state(draw);
+    draw_pixels(random, degrees);
+    for (size_t pixel = 0; pixel < degrees.size(); ++pixel)
+      order[static_cast<size_t>(degrees[pixel])] = static_cast<int32_t>(pixel);
+    return order;
+  }
+
  private:
+  RandomState state(int64_t draw) const {
+    return RandomState(seeds_[static_cast<size_t>(draw % ensemble_size())]);
+  }
+  void draw_pixels(RandomState& random, std::span<int32_t> degrees) const {
+    if (natural_)
+      std::iota(degrees.begin(), degrees.end(), 0);
+    else
+      random.permutation(degrees);
+  }
+
   static std::string degrees_name(size_t layer) { return "degrees." + std::to_string(layer); }
 
   struct Layer {

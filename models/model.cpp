@@ -43,6 +43,10 @@ Graph Model::build(const BatchSpec& batch) const {
 
 void Model::fill_constants(int64_t, const IntegerInputs&) const {}
 
+std::vector<int32_t> Model::pixel_order(int64_t) const {
+  return {};
+}
+
 std::vector<ParameterSpec> Model::parameters() const {
   const Graph graph = build({.tokens = 1, .sequences = 1, .max_length = 1});
   std::vector<ParameterSpec> parameters;

@@ -19,6 +19,7 @@ struct BatchSpec {
   int64_t sequences = 1;   ///< at most
   int64_t max_length = 0;  ///< of the longest sequence, at most
   DType dtype = DType::f32;
+  bool inference = false;  ///< without dropout
 };
 
 /// Inputs of a graph by name, as places to write to.
@@ -45,6 +46,8 @@ class Model {
   /// Fills the inputs that belong to the model rather than to the data: the order of pixels, the degrees of
   /// masks. Those of model `draw` modulo ensemble_size(). Allocates nothing.
   virtual void fill_constants(int64_t draw, const IntegerInputs& inputs) const;
+  /// The pixels in the order in which model `draw` predicts them; empty where it takes tokens.
+  virtual std::vector<int32_t> pixel_order(int64_t draw) const;
 
   /// The forward graph with its loss as output `loss`. Inputs are i32 sources of category `input`:
   /// `input_ids` and `labels` [tokens]; where sequences stand one after another, `position_ids` [tokens]

@@ -19,6 +19,7 @@ class Nade final : public DensityModel {
   void fill_constants(int64_t, const IntegerInputs& inputs) const override {
     std::copy(order_.begin(), order_.end(), inputs.at("order").begin());
   }
+  std::vector<int32_t> pixel_order(int64_t) const override { return order_; }
 
  private:
   ValueId logits(const Parts& parts) const override {
