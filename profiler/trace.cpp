@@ -26,8 +26,8 @@ T read_as(std::span<const std::byte> bytes) {
 constexpr int64_t kMostBytes = int64_t{1} << 60;
 
 template <typename T>
-T integer(const json& number) {
-  if (!number.is_number_integer()) throw json::type_error::create(302, "not an integer", number);
+T integer(const json& number, const std::string& path) {
+  if (!number.is_number_integer()) throw unreadable(path, "its tables are damaged: not an integer");
   return number.get<T>();
 }
 
@@ -38,10 +38,10 @@ TraceBuffer buffer_from(const json& row, int32_t steps, const std::string& path)
   row.at(2).get_to(b.op);
   row.at(3).get_to(b.module);
   b.category = category_from(row.at(4).get<std::string>(), path + ", buffer '" + b.name + "'");
-  b.bytes = integer<int64_t>(row.at(5));
-  b.offset = integer<int64_t>(row.at(6));
-  b.first_step = integer<int32_t>(row.at(7));
-  b.last_step = integer<int32_t>(row.at(8));
+  b.bytes = integer<int64_t>(row.at(5), path);
+  b.offset = integer<int64_t>(row.at(6), path);
+  b.first_step = integer<int32_t>(row.at(7), path);
+  b.last_step = integer<int32_t>(row.at(8), path);
   row.at(9).get_to(b.persistent);
   const bool placed = b.bytes >= 0 && b.bytes <= kMostBytes && b.offset >= 0 && b.offset <= kMostBytes;
   if (!placed || b.first_step < 0 || b.last_step < b.first_step || b.last_step >= steps)

@@ -57,9 +57,11 @@ class Runtime {
  private:
   struct Range {
     int32_t begin = 0, end = 0;
+    bool ran = false;
   };
   void bind();
-  void run(Range steps);
+  void run(Range& steps);
+  void touch_workspace(const KernelArgs& args) const;
 
   const Graph& graph_;
   const Plan& plan_;

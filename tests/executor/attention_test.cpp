@@ -1,0 +1,245 @@
+// Attention and its gradient against softmax attention written out in float64, and against a reference.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/file.h"
+#include "executor/io/safetensors.h"
+#include "graph/cpu_workspace.h"
+#include "tests/executor/op_case.h"
+
+namespace tidemark {
+namespace {
+
+using test::OpCase;
+using test::Values;
+
+struct Problem {
+  int64_t heads = 1, kv_heads = 1, dim = 8;
+  bool causal = true;
+  std::vector<int32_t> lengths;
+  double scale = 0.3;
+  double amplitude = 1;  ///< of q and k
+  DType dtype = DType::f32;
+
+  int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
+  std::vector<int32_t> cu_seqlens() const {
+    std::vector<int32_t> cu{0};
+    for (int32_t n : lengths) cu.push_back(cu.back() + n);
+    return cu;
+  }
+  Attributes attributes() const {
+    return {{"heads", heads}, {"kv_heads", kv_heads}, {"causal", causal}, {"scale", scale}};
+  }
+  Shape q_shape() const { return {tokens(), heads * dim}; }
+  Shape kv_shape() const { return {tokens(), kv_heads * dim}; }
+};
+
+/// Both passes; o takes part in the backward pass as stored.
+struct Oracle {
+  Values o, lse, dq, dk, dv;
+
+  Oracle(const Problem& p, const Values& q, const Values& k, const Values& v, const Values& d_o)
+      : o(q.size()),
+        lse(static_cast<size_t>(p.heads * p.tokens())),
+        dq(q.size()),
+        dk(k.size()),
+        dv(k.size()) {
+    const std::vector<int32_t> cu = p.cu_seqlens();
+    for (size_t s = 0; s + 1 < cu.size(); ++s)
+      for (int64_t head = 0; head < p.heads; ++head)
+        for (int64_t i = cu[s]; i < cu[s + 1]; ++i) row(p, q, k, v, d_o, head, i, cu[s], cu[s + 1]);
+  }
+
+ private:
+  void row(const Problem& p, const Values& q, const Values& k, const Values& v, const Values& d_o,
+           int64_t head, int64_t i, int64_t begin, int64_t end) {
+    const auto q_at = [&](int64_t d) { return static_cast<size_t>((i * p.heads + head) * p.dim + d); };
+    const auto kv_at = [&](int64_t j, int64_t d) {
+      return static_cast<size_t>((j * p.kv_heads + head / (p.heads / p.kv_heads)) * p.dim + d);
+    };
+    if (p.causal) end = i + 1;
+    Values scores;
+    for (int64_t j = begin; j < end; ++j) {
+      double s = 0;
+      for (int64_t d = 0; d < p.dim; ++d) s += q[q_at(d)] * k[kv_at(j, d)];
+      scores.push_back(p.scale * s);
+    }
+    const double top = *std::max_element(scores.begin(), scores.end());
+    double total = 0;
+    for (double s : scores) total += std::exp(s - top);
+    const double log_sum = top + std::log(total);
+    lse[static_cast<size_t>(head * p.tokens() + i)] = log_sum;
+
+    Values dp(scores.size());
+    double delta = 0;
+    for (int64_t j = begin; j < end; ++j) {
+      const auto at = static_cast<size_t>(j - begin);
+      const double probability = std::exp(scores[at] - log_sum);
+      for (int64_t d = 0; d < p.dim; ++d) {
+        o[q_at(d)] += probability * v[kv_at(j, d)];
+        dv[kv_at(j, d)] += probability * d_o[q_at(d)];
+        dp[at] += d_o[q_at(d)] * v[kv_at(j, d)];
+      }
+      delta += probability * dp[at];
+    }
+    for (int64_t j = begin; j < end; ++j) {
+      const auto at = static_cast<size_t>(j - begin);
+      const double ds = p.scale * std::exp(scores[at] - log_sum) * (dp[at] - delta);
+      for (int64_t d = 0; d < p.dim; ++d) {
+        dq[q_at(d)] += ds * k[kv_at(j, d)];
+        dk[kv_at(j, d)] += ds * q[q_at(d)];
+      }
+    }
+  }
+};
+
+void check(const Problem& p, double relative = 0) {
+  SCOPED_TRACE(std::to_string(p.heads) + "/" + std::to_string(p.kv_heads) + " heads of " +
+               std::to_string(p.dim) + (p.causal ? ", causal, " : ", ") + std::to_string(p.tokens()) +
+               " tokens");
+  OpCase forward("attention", p.attributes(), p.dtype);
+  forward.random(p.q_shape(), p.amplitude).random(p.kv_shape(), p.amplitude).random(p.kv_shape());
+  forward.ints(p.cu_seqlens());
+  OpCase backward("attention_grad", p.attributes(), p.dtype);
+  backward.random(p.q_shape());
+  const std::vector<Values>& in = forward.inputs();
+  const Oracle oracle(p, in[0], in[1], in[2], backward.inputs()[0]);
+  forward.check({oracle.o, oracle.lse}, relative);
+  backward.floats(p.q_shape(), in[0]).floats(p.kv_shape(), in[1]).floats(p.kv_shape(), in[2]);
+  backward.floats(p.q_shape(), oracle.o).f32({p.heads, p.tokens()}, oracle.lse).ints(p.cu_seqlens());
+  backward.check({oracle.dq, oracle.dk, oracle.dv}, relative);
+}
+
+TEST(Attention, AgreesWithSoftmaxWrittenOut) {
+  for (bool causal : {true, false}) {
+    check({.heads = 2, .kv_heads = 2, .dim = 32, .causal = causal, .lengths = {150}});
+    check({.heads = 4, .kv_heads = 2, .dim = 16, .causal = causal, .lengths = {70, 3, 130}});
+    check({.heads = 3, .kv_heads = 1, .dim = 40, .causal = causal, .lengths = {65, 64, 63}});
+  }
+}
+
+TEST(Attention, TakesAnyHeadDimension) {
+  for (int64_t dim : {1, 7, 24, 33, 80, 128, 200, 256})
+    check({.heads = 2, .kv_heads = 1, .dim = dim, .lengths = {37, 40}, .scale = 1 / std::sqrt(double(dim))});
+}
+
+TEST(Attention, TakesSequencesOfAnyLength) {
+  for (bool causal : {true, false}) {
+    check({.dim = 8, .causal = causal, .lengths = {1, 2}});
+    check({.dim = 8, .causal = causal, .lengths = {0, 5, 0, 0, 1, 1, 20, 0}});
+    check({.heads = 2, .dim = 8, .causal = causal, .lengths = {63, 1, 2, 64, 65, 0, 129}});
+    std::vector<int32_t> lengths(100, 1);
+    lengths.back() = 30;
+    check({.dim = 8, .causal = causal, .lengths = lengths});
+  }
+}
+
+TEST(Attention, StoresBf16) {
+  check({.heads = 4, .kv_heads = 2, .dim = 24, .lengths = {70, 3, 0, 50}, .dtype = DType::bf16}, 2e-2);
+  check({.heads = 2, .kv_heads = 2, .dim = 33, .causal = false, .lengths = {90}, .dtype = DType::bf16}, 2e-2);
+}
+
+TEST(Attention, RowsFourKibibytesApart) {
+  check({.heads = 8, .kv_heads = 8, .dim = 128, .lengths = {70}, .scale = 0.1});
+}
+
+// exp of these scores overflows and underflows; all but the largest of a row have no weight.
+TEST(Attention, SurvivesHugeScores) {
+  check({.heads = 2, .dim = 16, .lengths = {100}, .scale = 1, .amplitude = 30}, 2e-3);
+  check({.heads = 2, .dim = 16, .causal = false, .lengths = {100}, .scale = -1, .amplitude = 30}, 2e-3);
+}
+
+TEST(Attention, GivesASequenceTheSameBitsWhereverItStands) {
+  const Problem alone{.heads = 2, .kv_heads = 1, .dim = 16, .lengths = {100}};
+  Problem packed = alone;
+  packed.lengths = {29, 100, 13};
+  OpCase whole("attention", packed.attributes());
+  whole.random(packed.q_shape())
+      .random(packed.kv_shape())
+      .random(packed.kv_shape())
+      .ints(packed.cu_seqlens());
+  OpCase part("attention", alone.attributes());
+  const auto slice = [&](const Values& x, int64_t columns) {
+    return Values(x.begin() + 29 * columns, x.begin() + 129 * columns);
+  };
+  part.floats(alone.q_shape(), slice(whole.inputs()[0], 32));
+  part.floats(alone.kv_shape(), slice(whole.inputs()[1], 16));
+  part.floats(alone.kv_shape(), slice(whole.inputs()[2], 16)).ints(alone.cu_seqlens());
+  EXPECT_EQ(part.run({})[0], slice(whole.run({})[0], 32));
+}
+
+TEST(Attention, WorkspaceOfTheGradientGrowsWithTokensNotTheirSquare) {
+  const auto bytes = [](int64_t tokens) {
+    return cpu::attention_grad_space(tokens, 8, 2, 64, DType::bf16).total(2);
+  };
+  EXPECT_LT(bytes(4096), 2 * bytes(2048));
+  EXPECT_EQ(bytes(1 << 20) - bytes(1 << 19), 2 * (bytes(1 << 19) - bytes(1 << 18)));
+}
+
+/// (batch, heads, length, dim) to rows of tokens.
+Values as_rows(const Values& x, int64_t batch, int64_t heads, int64_t length, int64_t dim) {
+  Values rows(x.size());
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t t = 0; t < length; ++t)
+        for (int64_t d = 0; d < dim; ++d)
+          rows[static_cast<size_t>(((b * length + t) * heads + h) * dim + d)] =
+              x[static_cast<size_t>(((b * heads + h) * length + t) * dim + d)];
+  return rows;
+}
+
+// PyTorch in float64; see tests/data/README.md.
+TEST(Attention, AgreesWithTheReference) {
+  const std::string base = std::string(TIDEMARK_TEST_DATA) + "/parity/attention";
+  const TensorReader reader(base + ".safetensors");
+  const nlohmann::json facts = nlohmann::json::parse(read_text_file(base + ".json", "test"));
+  int checked = 0;
+  for (const nlohmann::json& c : facts["cases"]) {
+    if (c["Lq"] != c["Lk"] || c["d"] != c["dv"]) continue;  // self-attention only
+    SCOPED_TRACE(c["name"]);
+    const int64_t batch = c["B"], length = c["Lq"];
+    Problem p{.heads = c["H"],
+              .kv_heads = c["Hk"],
+              .dim = c["d"],
+              .causal = c["causal"],
+              .lengths = {},
+              .scale = c["scale"]};
+    if (c.contains("lens"))
+      p.lengths = c["lens"].get<std::vector<int32_t>>();
+    else
+      p.lengths.assign(static_cast<size_t>(batch), static_cast<int32_t>(length));
+    const auto tensor = [&](const std::string& name) {
+      const StoredTensor& t = reader.require(std::string(c["name"]) + "/" + name);
+      const int64_t heads = t.shape[1], dim = t.shape.size() > 3 ? t.shape[3] : 1;
+      std::vector<float> x(static_cast<size_t>(batch * heads * length * dim));
+      reader.read(
+          t.name,
+          {DType::f32, t.shape.size() > 3 ? Shape{batch, heads, length, dim} : Shape{batch, heads, length}},
+          x.data());
+      return as_rows(Values(x.begin(), x.end()), batch, heads, length, dim);
+    };
+    Values lse(static_cast<size_t>(p.heads * p.tokens()));
+    const Values lse_rows = tensor("lse");
+    for (int64_t t = 0; t < p.tokens(); ++t)
+      for (int64_t h = 0; h < p.heads; ++h)
+        lse[static_cast<size_t>(h * p.tokens() + t)] = lse_rows[static_cast<size_t>(t * p.heads + h)];
+    OpCase forward("attention", p.attributes());
+    forward.floats(p.q_shape(), tensor("q")).floats(p.kv_shape(), tensor("k"));
+    forward.floats(p.kv_shape(), tensor("v")).ints(p.cu_seqlens());
+    forward.check({tensor("o"), lse}, 2e-5);
+    OpCase backward("attention_grad", p.attributes());
+    backward.floats(p.q_shape(), tensor("do")).floats(p.q_shape(), tensor("q"));
+    backward.floats(p.kv_shape(), tensor("k")).floats(p.kv_shape(), tensor("v"));
+    backward.floats(p.q_shape(), tensor("o")).f32({p.heads, p.tokens()}, lse).ints(p.cu_seqlens());
+    backward.check({tensor("dq"), tensor("dk"), tensor("dv")}, 1e-4);
+    ++checked;
+  }
+  EXPECT_EQ(checked, 4);
+}
+
+}  // namespace
+}  // namespace tidemark
