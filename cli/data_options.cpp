@@ -10,9 +10,9 @@
 namespace tidemark::cli {
 
 CLI::Option* add_data_options(CLI::App& command, DataOptions& o) {
-  auto* data =
-      command.add_option("--data", o.path, "UTF-8 text, one token per byte, or ids in a .bin or .npy file; "
-                         "images: an IDX file, or a folder with train, valid and test parts");
+  auto* data = command.add_option("--data", o.path,
+                                  "UTF-8 text, one token per byte, or ids in a .bin or .npy file; "
+                                  "images: an IDX file, or a folder with train, valid and test parts");
   command.add_option("--split", o.split, "What a document of text is: paragraph or line")
       ->check(CLI::IsMember({"paragraph", "line"}))
       ->capture_default_str();

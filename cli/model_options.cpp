@@ -62,6 +62,8 @@ BuiltModel describe(const ModelOptions& o) {
   if (o.batch > (int64_t{1} << 31) / length)
     throw Error("bad usage", "--batch", "batch x length is over 2^31 tokens", "use a smaller one");
   const std::string& family = built.model->family();
+  if (pixels > 0 && o.packing == "documents")
+    throw Error("bad usage", "--packing", "images are no documents", "leave it out");
   const bool recurrent = family == "rnn" || family == "lstm" || family == "gru";
   built.documents = o.packing == "documents" || (o.packing == "auto" && recurrent);
   built.batch.tokens = o.batch * length;

@@ -8,8 +8,7 @@ namespace {
 
 class Fvsbn final : public DensityModel {
  public:
-  explicit Fvsbn(const Config& config)
-      : DensityModel("fvsbn", config), order_(read_order(config, pixels_)) {}
+  explicit Fvsbn(const Config& config) : DensityModel("fvsbn", config), order_(read_order(config, pixels_)) {}
 
   int64_t free_parameter_count() const override {
     return parameter_count() - pixels_ * (pixels_ + 1) / 2;  // what the mask leaves of the weight

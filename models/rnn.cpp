@@ -92,8 +92,8 @@ class RecurrentModel final : public Model {
     };
     const ValueId ids = input("input_ids", batch.tokens);
     const ValueId labels = input("labels", batch.tokens);
-    const Inputs inputs{input("batch_sizes", batch.max_length), dropout_ > 0 && !batch.inference ? input("seed", 2) : kNone,
-                        batch};
+    const Inputs inputs{input("batch_sizes", batch.max_length),
+                        dropout_ > 0 && !batch.inference ? input("seed", 2) : kNone, batch};
 
     const ValueId encoder = parameter("encoder.weight", {vocabulary_, embedding_}, uniform(0.1));
     ValueId x =

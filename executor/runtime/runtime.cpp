@@ -119,7 +119,8 @@ void Runtime::run_forward(ValueId output) {
   for (int32_t s = body_.begin; s < body_.end; ++s) {
     const Op& op = graph_.op(plan_.schedule.steps[static_cast<size_t>(s)].op);
     if (std::find(op.outputs.begin(), op.outputs.end(), output) == op.outputs.end()) continue;
-    return run({body_.begin, s + 1});
+    Range forward{body_.begin, s + 1, body_.ran};
+    return run(forward);
   }
   throw InternalError("no op of a micro-batch makes the value '" + graph_.value(output).name + "'");
 }

@@ -56,7 +56,8 @@ DensityEstimate estimate_density(Runtime& runtime, const Model& model, const Ima
     for (int64_t k = 0; k < orderings; ++k) {
       model.fill_constants(k, inputs);
       runtime.run_micro_batch();
-      for (int64_t row = 0; row < rows; ++row) all[static_cast<size_t>(row * orderings + k)] = double{nll[row]};
+      for (int64_t row = 0; row < rows; ++row)
+        all[static_cast<size_t>(row * orderings + k)] = double{nll[row]};
     }
     for (int64_t row = 0; row < std::min(rows, estimate.images - first); ++row) {
       const double* own = all.data() + row * orderings;
@@ -80,8 +81,7 @@ std::vector<float> sample_images(Runtime& runtime, const Model& model, uint64_t 
     runtime.run_micro_batch();
     for (int64_t row = 0; row < rows; ++row) {
       const double p = 1 / (1 + std::exp(-double{logits[row * pixels + pixel]}));
-      const uint64_t random =
-          random_at({seed, static_cast<uint64_t>(row), static_cast<uint64_t>(pixel)});
+      const uint64_t random = random_at({seed, static_cast<uint64_t>(row), static_cast<uint64_t>(pixel)});
       images[row * pixels + pixel] = unit_interval(random) < p ? 1.0f : 0.0f;
     }
   }
