@@ -28,6 +28,9 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
       ->capture_default_str();
   command.add_option("--weight-decay", o.weight_decay, "AdamW's decoupled weight decay")
       ->capture_default_str();
+  command.add_option("--beta2", o.beta2, "AdamW's decay of the mean squared gradient")
+      ->check(CLI::Range(0.0, 0.99999))
+      ->capture_default_str();
   command.add_option("--threads", o.threads, "Threads; 0: one per processor")->capture_default_str();
 }
 
@@ -80,6 +83,7 @@ BuiltModel build(const ModelOptions& o) {
   AdamW optimizer;
   optimizer.clip_norm = o.clip_norm;
   optimizer.weight_decay = o.weight_decay;
+  optimizer.beta2 = o.beta2;
   built.training = make_training_graph(built.model->build(built.batch),
                                        {.optimizer = optimizer, .micro_batches = o.micro_batches});
   return built;

@@ -21,6 +21,7 @@ struct ModelOptions {
   int micro_batches = 1;
   double clip_norm = 1.0;
   double weight_decay = 0.1;
+  double beta2 = AdamW{}.beta2;
   int threads = 0;
 };
 

@@ -53,6 +53,7 @@ json settings_of(const Options& o, const BuiltModel& built) {
           {"micro_batches", o.model.micro_batches},
           {"clip_norm", o.model.clip_norm},
           {"weight_decay", o.model.weight_decay},
+          {"beta2", o.model.beta2},
           {"learning_rate", o.rate.peak},
           {"warmup_steps", o.rate.warmup_steps},
           {"schedule_steps", o.rate.total_steps},
