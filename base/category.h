@@ -27,6 +27,14 @@ inline constexpr std::string_view name_of(Category c) {
   return kCategoryNames[static_cast<int>(c)];
 }
 
+using CategoryBytes = std::array<int64_t, kCategoryCount>;  ///< indexed by Category
+
+inline constexpr int64_t total(const CategoryBytes& bytes) {
+  int64_t sum = 0;
+  for (int64_t b : bytes) sum += b;
+  return sum;
+}
+
 /// Where in a training step an op stands. `prepare` runs once before the micro-batches, `forward` and
 /// `backward` once for each of them, `optimizer` once after them.
 enum class Phase : uint8_t { prepare, forward, backward, optimizer };

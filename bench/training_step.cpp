@@ -11,6 +11,7 @@
 #include "executor/io/batch.h"
 #include "executor/training/initialize.h"
 #include "executor/training/session.h"
+#include "executor/training/state.h"
 #include "graph/autodiff.h"
 #include "models/model.h"
 #include "planner/planner.h"
@@ -48,12 +49,7 @@ void fill(Runtime& runtime, const Options& o, int64_t vocabulary) {
     for (int64_t i = 0; i <= n; ++i)
       ids.push_back(static_cast<int32_t>(random() % static_cast<uint64_t>(vocabulary)));
   }
-  BatchView view;
-  for (ValueId id : runtime.graph().sources(Category::input)) {
-    const Value& v = runtime.graph().value(id);
-    if (v.type.dtype == DType::i32)
-      view[v.name] = {static_cast<int32_t*>(runtime.data(id)), static_cast<size_t>(v.type.shape.elements())};
-  }
+  const BatchView view = input_view(runtime);
   pack(
       pieces, view, [&](int64_t i) { return ids[static_cast<size_t>(i)]; },
       [&](int64_t i) { return ids[static_cast<size_t>(i + 1)]; });

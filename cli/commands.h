@@ -18,5 +18,6 @@ void add_evaluate(CLI::App& app, ExitCode& status);
 void add_sample(CLI::App& app, ExitCode& status);
 void add_verify(CLI::App& app, ExitCode& status);
 void add_view(CLI::App& app, ExitCode& status);
+void add_arena(CLI::App& app, ExitCode& status);
 
 }  // namespace tidemark::cli

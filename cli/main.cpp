@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   cli::add_evaluate(app, status);
   cli::add_sample(app, status);
   cli::add_verify(app, status);
+  cli::add_arena(app, status);
 #ifdef TIDEMARK_WITH_GUI
   cli::add_view(app, status);
 #endif

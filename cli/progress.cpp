@@ -27,11 +27,12 @@ void Progress::show(int64_t done, double loss, double tokens_per_second, double 
   const int64_t period = terminal_ ? kTerminalPeriodNs : kLogPeriodNs;
   if (shown_ns_ != 0 && done < total_ && now - shown_ns_ < period) return;
   shown_ns_ = now;
-  const double left = static_cast<double>(total_ - done) * seconds_per_step;
-  std::fprintf(stderr, "%sstep %lld/%lld  loss %.4f  %s tokens/s  %s left%s", terminal_ ? "\r\033[K" : "",
+  std::string left;
+  if (done < total_)
+    left = "  " + format_seconds(static_cast<double>(total_ - done) * seconds_per_step) + " left";
+  std::fprintf(stderr, "%sstep %lld/%lld  loss %.4f  %s tokens/s%s%s", terminal_ ? "\r\033[K" : "",
                static_cast<long long>(done), static_cast<long long>(total_), loss,
-               format_count(std::llround(tokens_per_second)).c_str(), format_seconds(left).c_str(),
-               terminal_ ? "" : "\n");
+               format_count(std::llround(tokens_per_second)).c_str(), left.c_str(), terminal_ ? "" : "\n");
   std::fflush(stderr);
 }
 

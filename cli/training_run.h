@@ -25,7 +25,7 @@ class TrainingRun {
 
   /// Call before the first step.
   void record(const std::string& trace_path);
-  StepResult step();
+  StepResult step();  ///< its seconds include the recording
 
   double median_step_seconds() const;  ///< of the steps of this run; 0 before the first
   /// Memory of the process outside the arena, now less before the first step.

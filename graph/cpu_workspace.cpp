@@ -78,7 +78,9 @@ AttentionGradSpace attention_grad_space(int64_t tokens, int64_t heads, int64_t k
   return s;
 }
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary) {
-  return std::clamp<int64_t>((1 << 20) / vocabulary, 1, tokens);
+  // Fewer would make packing the weight, once per chunk, and adding to its gradient dominate.
+  constexpr int64_t kFewest = 128;
+  return std::min(tokens, std::max(kFewest, (1 << 20) / vocabulary));
 }
 CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t hidden, int64_t vocabulary, int64_t chunk_rows,
                                       DType dtype, bool with_gradient, int threads) {

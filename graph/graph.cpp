@@ -59,8 +59,8 @@ OpId Graph::add_op(NewOp op) {
   } catch (const Error& e) {
     throw op_error(op.name, std::string(e.what()));
   }
-  if (types.size() != def.output_names.size())
-    throw InternalError(op.kind + ": infer and output_names differ");
+  if (def.variadic_outputs() ? types.size() != op.outputs.size() : types.size() != def.output_names.size())
+    throw op_error(op.name, "there is not one name for each output");
   const auto id = static_cast<OpId>(ops_.size());
   for (size_t i = 0; i < types.size(); ++i) {
     if (types[i].shape.rank() == 0) {  // an optional output that this op does not have
@@ -72,8 +72,9 @@ OpId Graph::add_op(NewOp op) {
       if (a.required && a.out == static_cast<int>(i) && made.inputs.at(static_cast<size_t>(a.in)) != kNone)
         category = value(made.inputs[static_cast<size_t>(a.in)]).category;
     const std::string name =
-        i == 0 ? op.name
-               : op.name + ":" + std::string(def.output_names[i].substr(0, def.output_names[i].find('?')));
+        def.variadic_outputs() ? op.outputs[i]
+        : i == 0               ? op.name
+                 : op.name + ":" + std::string(def.output_names[i].substr(0, def.output_names[i].find('?')));
     made.outputs.push_back(append(Value{name, types[i], category, id, {}, {}}));
   }
   ops_.push_back(std::move(made));

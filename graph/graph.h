@@ -87,6 +87,7 @@ class Graph {
     Phase phase = Phase::forward;
     OpId source = kNone;
     Category category = Category::activation;
+    std::vector<std::string> outputs = {};  ///< names, of an op that may have any number of them
   };
   OpId add_op(NewOp op);
   /// add_op, and its first output.

@@ -200,11 +200,18 @@ Graph graph_from_json(const json& document, const std::string& where) {
       if (it == op_ids.end()) o["source"].fail("no earlier op is called '" + o["source"].text() + "'");
       source = it->second;
     }
-    const OpId id = graph.add_op({o["op"].text(), o["name"].text(), ids_from(graph, o["inputs"]),
-                                  attributes_from(o["attributes"]), o["module"].text(),
-                                  phase_from(o["phase"].text(), o.path() + ".phase"), source});
-    op_ids[o["name"].text()] = id;
     const auto outputs = o["outputs"].items();
+    Graph::NewOp made{o["op"].text(),
+                      o["name"].text(),
+                      ids_from(graph, o["inputs"]),
+                      attributes_from(o["attributes"]),
+                      o["module"].text(),
+                      phase_from(o["phase"].text(), o.path() + ".phase"),
+                      source};
+    if (find_op(made.kind, made.name).variadic_outputs())
+      for (const Field& output : outputs) made.outputs.push_back(output["name"].text());
+    const OpId id = graph.add_op(std::move(made));
+    op_ids[o["name"].text()] = id;
     const Op& op = graph.op(id);
     if (outputs.size() != op.outputs.size()) o["outputs"].fail("has another number of outputs than the op");
     for (size_t i = 0; i < outputs.size(); ++i) {

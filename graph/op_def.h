@@ -83,7 +83,7 @@ class OpDef {
  public:
   std::string_view name;
   /// Names of the inputs and outputs in order, for errors and dumps. A trailing "?" marks an optional
-  /// one; a trailing "*" on the last input, any number.
+  /// one; a trailing "*" on the last input or the only output, any number.
   std::vector<std::string_view> input_names;
   std::vector<std::string_view> output_names;
   /// The outputs' types; throws Error (use the helpers of graph/ops/check.h) on operands that do not fit.
@@ -102,13 +102,14 @@ class OpDef {
   /// Reads random state: its clones must (and do, by counter) draw the same numbers.
   bool random = false;
 
-  int min_inputs() const;  ///< without trailing optional and variadic ones
-  bool variadic() const;
+  int min_inputs() const;         ///< without trailing optional and variadic ones
+  bool variadic() const;          ///< takes any number of inputs
+  bool variadic_outputs() const;  ///< names its outputs itself (Graph::NewOp::outputs)
 };
 
-/// All ops, in a fixed order.
+/// All ops that can run, in a fixed order.
 const std::vector<const OpDef*>& op_registry();
-/// Throws Error naming `where` if there is no such op.
+/// One of them, or `opaque` (ops/opaque.cpp). Throws Error naming `where` if there is no such op.
 const OpDef& find_op(std::string_view name, std::string_view where);
 
 }  // namespace tidemark

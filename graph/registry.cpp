@@ -56,12 +56,20 @@ const std::vector<OpDef>& definitions() {
 
 int OpDef::min_inputs() const {
   int n = static_cast<int>(input_names.size());
-  while (n > 0 && input_names[static_cast<size_t>(n - 1)].back() == '?') --n;
+  const auto needed = [&](int i) {
+    const char last = input_names[static_cast<size_t>(i)].back();
+    return last != '?' && last != '*';
+  };
+  while (n > 0 && !needed(n - 1)) --n;
   return n;
 }
 
 bool OpDef::variadic() const {
   return !input_names.empty() && input_names.back().back() == '*';
+}
+
+bool OpDef::variadic_outputs() const {
+  return !output_names.empty() && output_names.back().back() == '*';
 }
 
 const std::vector<const OpDef*>& op_registry() {
@@ -76,6 +84,8 @@ const std::vector<const OpDef*>& op_registry() {
 const OpDef& find_op(std::string_view name, std::string_view where) {
   for (const OpDef* def : op_registry())
     if (def->name == name) return *def;
+  static const OpDef kOpaque = ops::opaque();
+  if (name == kOpaque.name) return kOpaque;
   throw Error("bad op", std::string(where), "there is no op '" + std::string(name) + "'",
               "docs/ops.md lists them");
 }

@@ -5,7 +5,13 @@
 namespace tidemark {
 
 int64_t size_of(DType dtype) {
-  return dtype == DType::bf16 ? 2 : 4;
+  switch (dtype) {
+    case DType::f32:
+    case DType::i32: return 4;
+    case DType::bf16: return 2;
+    case DType::u8: return 1;
+  }
+  throw InternalError("unknown dtype");
 }
 
 std::string_view name_of(DType dtype) {
@@ -13,6 +19,7 @@ std::string_view name_of(DType dtype) {
     case DType::f32: return "f32";
     case DType::bf16: return "bf16";
     case DType::i32: return "i32";
+    case DType::u8: return "u8";
   }
   throw InternalError("unknown dtype");
 }
@@ -21,6 +28,7 @@ DType dtype_from(std::string_view name, std::string_view where) {
   if (name == "f32" || name == "float32") return DType::f32;
   if (name == "bf16" || name == "bfloat16") return DType::bf16;
   if (name == "i32") return DType::i32;
+  if (name == "u8") return DType::u8;
   throw Error("cannot read", std::string(where), "unknown dtype '" + std::string(name) + "'",
               "use f32 or bf16");
 }

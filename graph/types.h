@@ -9,11 +9,11 @@
 
 namespace tidemark {
 
-enum class DType : uint8_t { f32, bf16, i32 };
+enum class DType : uint8_t { f32, bf16, i32, u8 };  ///< u8: bytes whose meaning is not known here
 
 int64_t size_of(DType dtype);  ///< bytes of one element
 std::string_view name_of(DType dtype);
-/// Accepts "f32"/"float32", "bf16"/"bfloat16", "i32"; throws Error otherwise.
+/// Accepts "f32"/"float32", "bf16"/"bfloat16", "i32", "u8"; throws Error otherwise.
 DType dtype_from(std::string_view name, std::string_view where);
 
 /// Up to four dimensions, outermost first. A scalar is {1}.

@@ -10,10 +10,6 @@
 namespace tidemark {
 namespace {
 
-int64_t rounded_up(int64_t bytes, int64_t unit) {
-  return (bytes + unit - 1) / unit * unit;
-}
-
 void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
   if (plan.offsets.empty()) plan.offsets = solve_arena(buffers).offsets;
   int64_t end = 0;
@@ -29,6 +25,15 @@ void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
 }
 
 }  // namespace
+
+std::array<int32_t, kPhaseCount> phase_starts(const Graph& graph, const Schedule& schedule) {
+  std::array<int32_t, kPhaseCount> starts;
+  starts.fill(static_cast<int32_t>(schedule.steps.size()));
+  for (size_t s = schedule.steps.size(); s-- > 0;)  // a phase without steps starts where the next does
+    for (int p = 0; p <= static_cast<int>(graph.op(schedule.steps[s].op).phase); ++p)
+      starts[static_cast<size_t>(p)] = static_cast<int32_t>(s);
+  return starts;
+}
 
 std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule) {
   std::vector<ArenaBuffer> buffers;

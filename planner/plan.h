@@ -8,13 +8,11 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "planner/arena/alignment.h"
 #include "planner/arena/arena.h"
 #include "planner/schedule.h"
 
 namespace tidemark {
-
-/// Every offset and size in an arena is a multiple of this.
-inline constexpr int64_t kArenaAlignment = 64;
 
 enum class Decision : uint8_t { keep, recompute };  ///< offload, shard: not yet made by any strategy
 
@@ -25,8 +23,6 @@ struct PlanDevice {
 };
 
 struct Plan {
-  static constexpr int kVersion = 1;
-
   std::string graph_name;
   std::string graph_fingerprint;  ///< fingerprint(graph) of the graph it is for
   PlanDevice device;
@@ -35,12 +31,13 @@ struct Plan {
   std::string strategy;
 
   Schedule schedule;
-  std::vector<int64_t> offsets;     ///< of each of schedule.buffers in the arena, bytes
-  std::vector<Decision> decisions;  ///< of each value of the graph
+  std::vector<int64_t> offsets;      ///< of each of schedule.buffers in the arena, bytes
+  std::vector<Decision> decisions;   ///< of each value of the graph
+  std::vector<double> step_seconds;  ///< predicted, of each of schedule.steps
 
-  int64_t arena_bytes = 0;  ///< the predicted peak: end of the last buffer, in whole pages
-  int64_t live_bytes = 0;   ///< most bytes live at once: the lower bound of arena_bytes
-  std::array<int64_t, kCategoryCount> peak_by_category{};  ///< live bytes at the peak step
+  int64_t arena_bytes = 0;           ///< the predicted peak: end of the last buffer, in whole pages
+  int64_t live_bytes = 0;            ///< most bytes live at once: the lower bound of arena_bytes
+  CategoryBytes peak_by_category{};  ///< live bytes at the peak step
   int32_t peak_step = 0;
   int64_t unplanned_peak_bytes = 0;  ///< arena_bytes of keep-all
   double predicted_seconds = 0;      ///< of one step
@@ -50,6 +47,10 @@ struct Plan {
   double solve_seconds = 0;
   std::string cost_model;  ///< "analytic" or "profile"
 };
+
+/// The first step of each phase. A phase without steps starts where the next one does; ops of the forward
+/// phase that run again do so in the backward phase.
+std::array<int32_t, kPhaseCount> phase_starts(const Graph& graph, const Schedule& schedule);
 
 /// The schedule's buffers as the arena solver takes them: sizes rounded up to kArenaAlignment.
 std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule);

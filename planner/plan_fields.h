@@ -1,14 +1,20 @@
 // Reads a JSON object strictly: every field is asked for, of its type and in its range, and no other is
-// there.
+// there. And the fields that every reader of a plan checks alike.
 #pragma once
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <vector>
+
+#include "base/category.h"
 
 namespace tidemark::plan_io {
 
 inline constexpr const char* kReading = "cannot read the plan";
+inline constexpr const char* kFormat = "tidemark plan";
+inline constexpr int kVersion = 1;
 
 class Fields {
  public:
@@ -17,8 +23,11 @@ class Fields {
 
   // All throw Error naming the field where it is missing, of another type or out of range.
   std::string text(const char* key) const;
+  std::vector<std::string> texts(const char* key) const;
+  bool boolean(const char* key) const;
   int64_t integer(const char* key, int64_t least, int64_t most) const;
   double number(const char* key) const;  ///< finite and not negative
+  std::vector<double> numbers(const char* key) const;
   const nlohmann::json& array(const char* key) const;
   Fields object(const char* key) const;
   Fields element(const char* array_key, size_t index) const;
@@ -32,10 +41,19 @@ class Fields {
 
  private:
   const nlohmann::json& at(const char* key) const;
+  double number_of(const nlohmann::json& value, const std::string& field) const;
 
   const nlohmann::json& json_;
   std::string where_;
   mutable std::set<std::string> known_;
 };
+
+/// Throws Error unless the object is a plan of the version that this program reads.
+void expect_plan(const Fields& root);
+
+/// `step_seconds`: one for each step. Throws Error unless they come to `predicted_seconds`, the steps of
+/// forward and backward counted once per micro-batch.
+std::vector<double> step_seconds(const Fields& root, const std::array<int32_t, kPhaseCount>& phase_starts,
+                                 size_t steps, int micro_batches);
 
 }  // namespace tidemark::plan_io

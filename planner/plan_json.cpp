@@ -14,7 +14,6 @@ namespace {
 using nlohmann::json;
 using plan_io::Fields;
 
-constexpr const char* kFormat = "tidemark plan";
 // Of all decisions a plan can make about devices, this version has none.
 constexpr std::array<const char*, 5> kMeshAxes = {"data", "tensor", "pipeline", "expert", "context"};
 
@@ -41,8 +40,7 @@ PlanDevice read_device(const Fields& root) {
 }
 
 void check_header(const Fields& root, const Graph& graph) {
-  root.expect("format", kFormat, "it is not a Tidemark plan");
-  root.expect("version", Plan::kVersion, "this version of Tidemark cannot read it");
+  plan_io::expect_plan(root);
   const Fields about = root.object("graph");
   about.text("name");
   if (about.text("fingerprint") != fingerprint(graph))
@@ -86,13 +84,16 @@ void read_buffers(const Fields& root, const Graph& graph, Plan& plan) {
 
 void check_derived(const Fields& root, const Graph& graph, const Plan& plan) {
   const json derived = to_json(plan, graph);
-  for (const char* key : {"predicted_peak_bytes", "live_bytes", "peak_step", "categories", "decisions"})
+  for (const char* key :
+       {"predicted_peak_bytes", "live_bytes", "peak_step", "categories", "decisions", "phases"})
     root.expect(key, derived.at(key), "it does not follow from the order and the offsets");
   if (plan.budget_bytes > 0 && plan.arena_bytes > plan.budget_bytes)
     root.fail("budget_bytes", "the plan needs " + std::to_string(plan.arena_bytes) + " bytes, which is more");
 }
 
-void read_seconds(const Fields& root, Plan& plan) {
+void read_seconds(const Fields& root, const Graph& graph, Plan& plan) {
+  plan.step_seconds = plan_io::step_seconds(root, phase_starts(graph, plan.schedule),
+                                            plan.schedule.steps.size(), plan.micro_batches);
   plan.predicted_seconds = root.number("predicted_seconds");
   plan.unplanned_seconds = root.number("unplanned_seconds");
   plan.lower_bound_seconds = root.number("lower_bound_seconds");
@@ -111,7 +112,7 @@ void read_seconds(const Fields& root, Plan& plan) {
 
 json to_json(const Plan& plan, const Graph& graph) {
   json decisions = json::object(), order = json::array(), buffers = json::array(),
-       categories = json::object(), mesh = json::object();
+       categories = json::object(), mesh = json::object(), phases = json::object();
   for (size_t v = 0; v < plan.decisions.size(); ++v)
     decisions[graph.values()[v].name] = name_of(plan.decisions[v]);
   for (const Step& step : plan.schedule.steps) order.push_back(graph.op(step.op).name);
@@ -119,10 +120,12 @@ json to_json(const Plan& plan, const Graph& graph) {
     buffers.push_back(buffer_to_json(plan.schedule.buffers[b], plan.offsets.at(b), graph));
   for (size_t c = 0; c < plan.peak_by_category.size(); ++c)
     categories[std::string(kCategoryNames[c])] = plan.peak_by_category[c];
+  const auto starts = phase_starts(graph, plan.schedule);
+  for (size_t p = 0; p < starts.size(); ++p) phases[std::string(kPhaseNames[p])] = starts[p];
   for (const char* axis : kMeshAxes) mesh[axis] = 1;
   return {
-      {"format", kFormat},
-      {"version", Plan::kVersion},
+      {"format", plan_io::kFormat},
+      {"version", plan_io::kVersion},
       {"graph", {{"name", plan.graph_name}, {"fingerprint", plan.graph_fingerprint}}},
       {"device",
        {{"name", plan.device.name},
@@ -145,6 +148,8 @@ json to_json(const Plan& plan, const Graph& graph) {
       {"solve_seconds", plan.solve_seconds},
       {"decisions", std::move(decisions)},
       {"order", std::move(order)},
+      {"phases", std::move(phases)},
+      {"step_seconds", plan.step_seconds},
       {"buffers", std::move(buffers)},
   };
 }
@@ -170,7 +175,7 @@ Plan plan_from_json(const json& document, const Graph& graph, const std::string&
   }
   root.object("graph").expect("name", plan.graph_name, "the plan is for another graph");
   plan.unplanned_peak_bytes = root.integer("unplanned_peak_bytes", 0, INT64_MAX);
-  read_seconds(root, plan);
+  read_seconds(root, graph, plan);
   check_derived(root, graph, plan);
   root.finish();
   return plan;

@@ -1,6 +1,8 @@
 #include "planner/planner.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -9,6 +11,8 @@
 
 namespace tidemark {
 namespace {
+
+constexpr double kGoodEnough = 1e-5;  // of the bound's seconds: nobody measures less
 
 struct Choice {
   Candidate candidate;
@@ -27,13 +31,27 @@ void check(const Graph& graph, const PlanRequest& request) {
 }
 
 std::optional<Choice> fastest(const RematProblem& problem, const std::vector<const Strategy*>& strategies,
-                              int64_t budget) {
+                              const PlanRequest& request, int64_t budget, const LowerBound& bound) {
   std::optional<Choice> best;
+  SearchControl control;
+  control.stop = request.stop;
+  if (request.time_limit_seconds > 0)
+    control.deadline =
+        SearchControl::Clock::now() + std::chrono::duration_cast<SearchControl::Clock::duration>(
+                                          std::chrono::duration<double>(request.time_limit_seconds));
+  control.good_enough_seconds = bound.seconds * (1 + kGoodEnough);
+  double reported = std::numeric_limits<double>::infinity();
+  control.progress = [&](const Progress& p) {
+    if (p.seconds >= reported) return;
+    reported = p.seconds;
+    if (request.progress) request.progress({p.strategy, p.seconds, bound.seconds});
+  };
   for (const Strategy* s : strategies) {
-    std::optional<Candidate> found = s->fastest(problem, budget);
+    std::optional<Candidate> found = s->fastest(problem, budget, best ? &best->candidate : nullptr, control);
     if (!found || (best && best->candidate.seconds <= found->seconds)) continue;
+    control.progress({s->name(), found->seconds, bound.seconds});
     best = Choice{std::move(*found), s};
-    if (best->candidate.seconds <= problem.keep_all().seconds) break;  // nothing is faster
+    if (best->candidate.seconds <= control.good_enough_seconds) break;
   }
   return best;
 }
@@ -41,13 +59,14 @@ std::optional<Choice> fastest(const RematProblem& problem, const std::vector<con
 Choice smallest(const RematProblem& problem, const std::vector<const Strategy*>& strategies) {
   std::optional<Choice> best;
   for (const Strategy* s : strategies) {
-    Candidate found = s->smallest(problem);
+    Candidate found = s->smallest(problem, best ? &best->candidate : nullptr);
     if (!best || found.arena_bytes < best->candidate.arena_bytes) best = Choice{std::move(found), s};
   }
   return std::move(*best);
 }
 
-Plan to_plan(const Graph& graph, const PlanRequest& request, const RematProblem& problem, Choice choice) {
+Plan to_plan(const Graph& graph, const PlanRequest& request, const RematProblem& problem,
+             const LowerBound& bound, Choice choice) {
   Plan plan;
   plan.device = request.device;
   plan.budget_bytes = request.budget_bytes;
@@ -57,10 +76,13 @@ Plan to_plan(const Graph& graph, const PlanRequest& request, const RematProblem&
   plan.offsets = std::move(choice.candidate.offsets);
   finish_plan(graph, plan);
   plan.unplanned_peak_bytes = problem.keep_all().arena_bytes;
+  for (const Step& step : plan.schedule.steps)
+    plan.step_seconds.push_back(request.times.seconds[static_cast<size_t>(step.op)]);
   plan.predicted_seconds = choice.candidate.seconds;
   plan.unplanned_seconds = problem.keep_all().seconds;
-  plan.lower_bound_seconds =
-      std::min(lower_bound_seconds(problem, request.budget_bytes), plan.predicted_seconds);
+  // What must run once bounds it, too, in whatever order it is summed.
+  plan.lower_bound_seconds = std::clamp(
+      bound.seconds, std::min(plan.unplanned_seconds, plan.predicted_seconds), plan.predicted_seconds);
   plan.gap = plan.lower_bound_seconds > 0 ? plan.predicted_seconds / plan.lower_bound_seconds - 1 : 0;
   plan.cost_model = request.times.model;
   return plan;
@@ -78,7 +100,9 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
 
   PlanResult result;
   result.unplanned_peak_bytes = problem.keep_all().arena_bytes;
-  std::optional<Choice> choice = fastest(problem, chosen, budget);
+  const LowerBound bound = lower_bound(problem.search_graph(), problem.room(budget));
+  std::optional<Choice> choice;
+  if (std::isfinite(bound.seconds)) choice = fastest(problem, chosen, request, budget, bound);
   if (!choice) {
     Choice last = smallest(problem, chosen);
     if (last.candidate.arena_bytes > budget) {
@@ -88,7 +112,7 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
     }
     choice = std::move(last);
   }
-  result.plan = to_plan(graph, request, problem, std::move(*choice));
+  result.plan = to_plan(graph, request, problem, bound, std::move(*choice));
   result.plan->solve_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

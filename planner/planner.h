@@ -1,12 +1,15 @@
 // From a training graph and a budget to a plan, or to an honest refusal.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "planner/cost/op_times.h"
 #include "planner/plan.h"
+#include "planner/remat/search_control.h"
 
 namespace tidemark {
 
@@ -16,6 +19,11 @@ struct PlanRequest {
   int micro_batches = 1;          ///< as the graph was made for
   std::string strategy = "auto";  ///< a name of remat/strategy.h, or "auto": the best of all
   OpTimes times;                  ///< of each op of the graph (cost/op_times.h)
+  /// How long to look for a faster plan. 0: as long as a fixed number of tries takes, which gives the same
+  /// plan on every machine.
+  double time_limit_seconds = 0;
+  const std::atomic<bool>* stop = nullptr;  ///< once set, the best plan so far is the answer
+  std::function<void(const Progress&)> progress;
 };
 
 struct PlanResult {

@@ -10,21 +10,23 @@ namespace {
 
 void check_order(const Graph& graph, const std::vector<OpId>& order) {
   std::vector<bool> seen(graph.ops().size(), false);
-  Phase reached = Phase::prepare;
+  const Op* body = nullptr;  // the last op seen that is not of the prepare phase
   for (OpId id : order) {
     if (id < 0 || static_cast<size_t>(id) >= graph.ops().size())
       throw Error("cannot schedule", "order", "there is no op " + std::to_string(id) + " in the graph",
                   "make a new plan for this graph");
     const Op& op = graph.op(id);
-    const bool repeated = seen[static_cast<size_t>(id)];
-    seen[static_cast<size_t>(id)] = true;
-    const bool recomputed = repeated && op.phase == Phase::forward && reached == Phase::backward;
-    if (op.phase < reached && !recomputed)
+    if (seen[static_cast<size_t>(id)] && !may_run_again(op))
       throw Error("cannot schedule", "op '" + op.name + "'",
-                  "it is of phase " + std::string(name_of(op.phase)) + " but comes after one of phase " +
-                      std::string(name_of(reached)),
-                  "only forward ops that have run may run again, in the backward phase");
-    reached = std::max(reached, op.phase);
+                  "it runs again, though of phase " + std::string(name_of(op.phase)) + " or in place",
+                  "only forward ops that overwrite nothing may run again");
+    seen[static_cast<size_t>(id)] = true;
+    if (op.phase != Phase::prepare)
+      body = &op;
+    else if (body)
+      throw Error("cannot schedule", "op '" + op.name + "'",
+                  "it is of phase prepare but comes after '" + body->name + "'",
+                  "what prepares a step runs before everything else");
   }
   const auto missing = std::find(seen.begin(), seen.end(), false);
   if (missing != seen.end())
@@ -34,6 +36,15 @@ void check_order(const Graph& graph, const std::vector<OpId>& order) {
 }
 
 }  // namespace
+
+bool may_run_again(const Op& op) {
+  const bool in_place = std::any_of(op.def->aliases.begin(), op.def->aliases.end(), [&](const Alias& a) {
+    const auto in = static_cast<size_t>(a.in);
+    return a.required && in < op.inputs.size() && op.inputs[in] != kNone;
+  });
+  const bool refused = op.attributes.has("recompute") && !op.attributes.flag("recompute");
+  return op.phase == Phase::forward && !in_place && !refused;
+}
 
 Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order, const DeviceTraits& device) {
   check_order(graph, order);
@@ -47,9 +58,17 @@ Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order, const
 }
 
 void check_repeatable(const Graph& graph, const Schedule& schedule) {
+  const Op* optimizer = nullptr;
   for (const Step& step : schedule.steps) {
     const Op& op = graph.op(step.op);
-    if (op.phase != Phase::optimizer) continue;
+    if (op.phase != Phase::optimizer) {
+      if (optimizer)
+        throw Error("cannot repeat the micro-batches", "op '" + optimizer->name + "'",
+                    "it is of phase optimizer but comes before '" + op.name + "'",
+                    "the optimizer runs after all micro-batches");
+      continue;
+    }
+    optimizer = &op;
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       if (step.inputs[i] == kNone) continue;
       const Value& value = graph.value(op.inputs[i]);

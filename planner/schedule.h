@@ -37,13 +37,19 @@ struct Schedule {
   std::vector<Buffer> buffers;
 };
 
-/// Binds `order` to buffers on a device with these traits. Steps keep the order; phases must not
-/// decrease except that forward ops may be recomputed in the backward phase. Throws Error naming the
-/// op where an op is missing, or reads a value that no earlier step made.
+/// Whether an order may hold the op more than once: a forward op that updates nothing in place.
+bool may_run_again(const Op& op);
+
+/// Binds `order` to buffers on a device with these traits. Steps keep the order: the ops of `prepare`
+/// first, the others in any order in which every value is made before it is read and read before it is
+/// overwritten; some again. So an optimizer op may update its parameter as soon as the
+/// gradient is there. Throws Error naming the op where one is missing, runs again though it must not, or
+/// reads what is not there.
 Schedule make_schedule(const Graph& graph, const std::vector<OpId>& order, const DeviceTraits& device);
 
 /// Throws Error unless forward and backward can run once for each of several micro-batches before the
-/// optimizer: what it reads of them must be in persistent storage, or be an output of the graph.
+/// optimizer: it must come last, and what it reads of them must be in persistent storage, or be an output
+/// of the graph.
 void check_repeatable(const Graph& graph, const Schedule& schedule);
 
 /// Drops, until nothing changes, the recomputing steps none of whose outputs is read before it is

@@ -11,7 +11,7 @@ namespace {
 std::string cut(const std::string& module, int depth) {
   size_t at = 0;
   for (int i = 0; i < depth && at != std::string::npos; ++i) at = module.find('.', i == 0 ? 0 : at + 1);
-  return module.empty() ? "(none)" : module.substr(0, at);
+  return module.empty() ? "(inputs)" : module.substr(0, at);
 }
 
 bool lives_at(const TraceBuffer& b, int32_t step) {

@@ -71,6 +71,8 @@ struct Trace::State {
   std::vector<TrainingStep> steps;
   std::string damage;
   size_t position = 0;  ///< of the next frame
+  /// The file's beginning, up to the checksum of its tables: what tells it from another one.
+  std::array<std::byte, tide::kFileHeaderBytes + sizeof(tide::FrameHeader)> head;
 
   void read_frames();
   void read_tables(std::span<const std::byte> payload);
@@ -155,6 +157,7 @@ Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
   s.position = tide::kFileHeaderBytes;
   s.read_frames();
   if (s.program.empty()) throw unreadable(path, "it ends before its tables");
+  std::memcpy(s.head.data(), all.data(), s.head.size());
 }
 
 Trace::~Trace() = default;
@@ -187,6 +190,8 @@ bool Trace::refresh() {
   const size_t before = s.position;
   auto mapped = std::make_unique<MappedFile>(s.path, "cannot read the trace");
   if (mapped->bytes().size() < before) throw unreadable(s.path, "it was cut while it was read");
+  if (std::memcmp(mapped->bytes().data(), s.head.data(), s.head.size()) != 0)
+    throw unreadable(s.path, "another one has taken its place");
   const std::byte* old_base = s.file->bytes().data();
   for (Run& r : s.runs)  // the map may have moved
     r.encoded = mapped->bytes().subspan(static_cast<size_t>(r.encoded.data() - old_base), r.encoded.size());

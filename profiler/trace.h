@@ -15,9 +15,10 @@
 
 namespace tidemark {
 
-/// A piece of storage in the arena, and the steps of the program (not of the training) it lives through.
+/// A value, or an op's workspace, in its place in the arena, and the steps of the program (not of the
+/// training) it lives through. Of values that are updated in place the next one begins where one ends.
 struct TraceBuffer {
-  std::string name;    ///< of the last value in it, where persistent the first; "<op> (workspace)"
+  std::string name;    ///< of the value; of a workspace "<op> (workspace)"
   std::string type;    ///< "f32[1024, 256]"; empty for a workspace
   std::string op;      ///< that made it; empty for what lives all the time
   std::string module;  ///< dotted path
@@ -59,8 +60,8 @@ struct TrainingStep {
 struct MemorySample {
   int64_t time_ns = 0;
   int32_t step = 0;  ///< program step that begins here
-  std::array<int64_t, kCategoryCount> bytes{};
-  int64_t total() const;
+  CategoryBytes bytes{};
+  int64_t total() const { return tidemark::total(bytes); }
 };
 
 /// A trace mapped from its file. Damage (a cut tail, a flipped bit, a writer that was killed) ends it
@@ -90,8 +91,8 @@ class Trace {
   /// Bytes by category in the course of a training step, one sample per program step.
   std::vector<MemorySample> timeline(int64_t training_step) const;
 
-  /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and stays
-  /// as it is, where the file has become shorter than what was read.
+  /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and keeps
+  /// what it has, where the file is gone, was cut, or is another trace by now.
   bool refresh();
 
  private:

@@ -2,15 +2,10 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/live_bytes.h"
 #include "profiler/trace.h"
 
 namespace tidemark {
-
-int64_t MemorySample::total() const {
-  int64_t sum = 0;
-  for (int64_t b : bytes) sum += b;
-  return sum;
-}
 
 std::vector<TimeSpan> Trace::times(const Run& run) const {
   std::vector<TimeSpan> spans;
@@ -56,18 +51,10 @@ std::vector<TimeSpan> Trace::program_times(int64_t training_step) const {
 
 std::vector<MemorySample> Trace::timeline(int64_t training_step) const {
   const std::vector<TimeSpan> times = program_times(training_step);
+  const std::vector<CategoryBytes> live = live_by_category(buffers(), times.size());
   std::vector<MemorySample> samples(times.size());
-  for (const TraceBuffer& b : buffers()) {
-    const auto c = static_cast<size_t>(b.category);
-    samples[static_cast<size_t>(b.first_step)].bytes[c] += b.bytes;
-    if (static_cast<size_t>(b.last_step) + 1 < samples.size())
-      samples[static_cast<size_t>(b.last_step) + 1].bytes[c] -= b.bytes;
-  }
-  for (size_t i = 0; i < samples.size(); ++i) {
-    samples[i].step = static_cast<int32_t>(i);
-    samples[i].time_ns = times[i].start_ns;
-    for (size_t c = 0; i > 0 && c < kCategoryCount; ++c) samples[i].bytes[c] += samples[i - 1].bytes[c];
-  }
+  for (size_t i = 0; i < samples.size(); ++i)
+    samples[i] = {.time_ns = times[i].start_ns, .step = static_cast<int32_t>(i), .bytes = live[i]};
   return samples;
 }
 

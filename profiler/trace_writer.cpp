@@ -1,6 +1,7 @@
 #include "profiler/trace_writer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,6 +31,9 @@ json tables(const json& metadata, const std::vector<TraceBuffer>& buffers,
 TraceWriter::TraceWriter(const std::string& path, const json& metadata,
                          const std::vector<TraceBuffer>& buffers, const std::vector<ProgramStep>& program)
     : path_(path) {
+  // Truncating the old file would pull it from under the readers that have it mapped.
+  struct stat status = {};
+  if (lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) unlink(path.c_str());
   descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0)
     throw Error("cannot write the trace", path, std::strerror(errno), "choose another place",

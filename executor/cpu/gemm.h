@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "executor/cpu/isa.h"
+#include "graph/cpu_workspace.h"
 
 namespace tidemark {
 
@@ -43,6 +44,10 @@ struct Gemm {
 
 /// Scratch memory: gemm_tiles (graph/cpu_workspace.h) of the shape says how much.
 void gemm(const Gemm& g, void* workspace, ThreadPool* pool);
+
+/// How gemm cuts a product for so many threads, and one of its tiles.rows * tiles.columns tasks.
+GemmTiles tiles_of(const Gemm& g, int threads);
+void gemm_task(const Gemm& g, const GemmTiles& tiles, int64_t task, void* scratch);
 
 /// Rows [m0, m1) and columns [n0, n1) of C. Scratch: see GemmTiles::thread_bytes.
 TIDEMARK_SIMD_DECLARE(void gemm_tile(const Gemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1,

@@ -78,8 +78,12 @@ inline void register_tile(int m, int64_t k, const float* a, int64_t lda, const f
 }
 
 /// First row of register tile t of `tiles` nearly equal ones.
-inline int64_t tile_start(int64_t m, int64_t tiles, int64_t t) { return m * t / tiles; }
-inline int64_t register_tiles(int64_t m) { return (m + kTileRows - 1) / kTileRows; }
+inline int64_t tile_start(int64_t m, int64_t tiles, int64_t t) {
+  return m * t / tiles;
+}
+inline int64_t register_tiles(int64_t m) {
+  return (m + kTileRows - 1) / kTileRows;
+}
 
 /// How A[m, k] lies: row-major, transposed (a is [k, m]), or as pack_columns packs it.
 enum class Layout { rows, columns, panels };
@@ -109,7 +113,9 @@ inline void multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t ld
 #endif
 }
 
-inline __m256 load8(const float* p) { return _mm256_loadu_ps(p); }
+inline __m256 load8(const float* p) {
+  return _mm256_loadu_ps(p);
+}
 inline __m256 load8(const Bf16* p) {
   const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
@@ -157,34 +163,47 @@ inline void pack_transposed(const T* b, int64_t ldb, int64_t k, int64_t n, float
   }
 }
 
-/// Panels of B[k, n], B(p, j) = b[row(p) * ldb + j], row(p) = rows ? rows[p] : p.
+/// Rows that packing takes together: their cache lines stay at hand from one panel to the next.
+inline constexpr int64_t kPackRows = 16;
+
+/// Panels of B[k, n], B(p, j) = b[row(p) * ldb + j], row(p) = rows ? rows[p] : p; columns past n are zero.
 template <typename T>
 inline void pack_rows(const T* b, int64_t ldb, const int32_t* rows, int64_t k, int64_t n, float* out) {
-  for (int64_t j0 = 0; j0 < n; j0 += kTileColumns) {
-    const int width = static_cast<int>(smaller(kTileColumns, n - j0));
-    for (int64_t p = 0; p < k; ++p, out += kTileColumns) {
-      const T* row = b + (rows ? rows[p] : p) * ldb + j0;
-      if (width == kTileColumns) {
-        store(out, load(row));
-        store(out + kLanes, load(row + kLanes));
-      } else {
-        store(out, width < kLanes ? load(row, width) : load(row));
-        store(out + kLanes, width > kLanes ? load(row + kLanes, width - kLanes) : zero());
+  for (int64_t p0 = 0; p0 < k; p0 += kPackRows) {
+    const int64_t p1 = smaller(p0 + kPackRows, k);
+    for (int64_t j = 0; j < n; j += kTileColumns) {
+      const int width = static_cast<int>(smaller(kTileColumns, n - j));
+      for (int64_t p = p0; p < p1; ++p) {
+        const T* row = b + (rows ? rows[p] : p) * ldb + j;
+        float* const to = out + j * k + p * kTileColumns;
+        if (width == kTileColumns) {
+          store(to, load(row));
+          store(to + kLanes, load(row + kLanes));
+        } else {
+          store(to, width < kLanes ? load(row, width) : load(row));
+          store(to + kLanes, width > kLanes ? load(row + kLanes, width - kLanes) : zero());
+        }
       }
     }
   }
 }
 
-/// The register tiles of A[m, k], A(i, p) = a[row(p) * lda + i], each as [k, its rows]. Writes up to
-/// kLanes elements past the end.
+/// The register tiles of A[m, k], A(i, p) = a[row(p) * lda + i], each as [k, its rows].
 template <typename T>
 inline void pack_columns(const T* a, int64_t lda, const int32_t* rows, int64_t m, int64_t k, float* out) {
   const int64_t tiles = register_tiles(m);
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t i = tile_start(m, tiles, t);
-    const int width = static_cast<int>(tile_start(m, tiles, t + 1) - i);
-    for (int64_t p = 0; p < k; ++p, out += width)
-      store(out, load(a + (rows ? rows[p] : p) * lda + i, width));
+  for (int64_t p0 = 0; p0 < k; p0 += kPackRows) {
+    const int64_t p1 = smaller(p0 + kPackRows, k);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t i = tile_start(m, tiles, t);
+      const int width = static_cast<int>(tile_start(m, tiles, t + 1) - i);
+      float* to = out + i * k + p0 * width;
+      for (int64_t p = p0; p < p1; ++p, to += width) {
+        const Vec v = load(a + (rows ? rows[p] : p) * lda + i, width);
+        // A whole vector may reach the tile's next rows, still to be packed, but not the next tile.
+        (k - p) * width >= kLanes ? store(to, v) : store(to, v, width);
+      }
+    }
   }
 }
 

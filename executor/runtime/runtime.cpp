@@ -59,12 +59,18 @@ void Runtime::bind() {
         final_buffer_[static_cast<size_t>(schedule.buffers[i].values.back())] = static_cast<int32_t>(i);
     }
 
-  Range* sections[] = {&prepare_, &body_, &body_, &optimize_};
+  int32_t last_of_body = kNone;
+  for (int32_t s = 0; s <= last; ++s)
+    if (const Phase phase = graph_.op(schedule.steps[static_cast<size_t>(s)].op).phase;
+        phase == Phase::forward || phase == Phase::backward)
+      last_of_body = s;
   for (size_t s = 0; s < schedule.steps.size(); ++s) {
     const Step& step = schedule.steps[s];
     const Op& op = graph_.op(step.op);
-    Phase phase = op.phase;
-    Range& section = *sections[static_cast<int>(phase)];
+    // Where there is one micro-batch, an optimizer op may stand among the backward ones.
+    Range& section = op.phase == Phase::prepare                ? prepare_
+                     : static_cast<int32_t>(s) <= last_of_body ? body_
+                                                               : optimize_;
     if (section.end == 0) section.begin = static_cast<int32_t>(s);
     section.end = static_cast<int32_t>(s) + 1;
 

@@ -1,6 +1,7 @@
 #include "executor/training/trace_collector.h"
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "executor/training/trace_tables.h"
@@ -10,7 +11,9 @@ namespace {
 
 nlohmann::json with_plan(nlohmann::json metadata, const Runtime& runtime) {
   const Plan& plan = runtime.plan();
-  metadata.update({{"graph_fingerprint", plan.graph_fingerprint},
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  metadata.update({{"started_unix_ns", std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()},
+                   {"graph_fingerprint", plan.graph_fingerprint},
                    {"strategy", plan.strategy},
                    {"budget_bytes", plan.budget_bytes},
                    {"predicted_peak_bytes", plan.arena_bytes},

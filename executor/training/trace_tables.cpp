@@ -15,48 +15,68 @@ std::string module_of_source(const Graph& graph, const Value& source) {
   return serves ? without_last_part(owner) : owner;
 }
 
-/// The op that each workspace belongs to.
-std::vector<OpId> workspace_owners(const Schedule& schedule) {
-  std::vector<OpId> owners(schedule.buffers.size(), kNone);
-  for (const Step& step : schedule.steps)
-    if (step.workspace != kNone) owners[static_cast<size_t>(step.workspace)] = step.op;
-  return owners;
+/// A value, or an op's workspace, from the step on at which it takes a buffer.
+struct Occupant {
+  ValueId value = kNone;
+  OpId maker = kNone;
+  int32_t first_step = 0;
+};
+
+/// Of each buffer, in the order of the steps. What lives all the time keeps the name and the maker of what it
+/// was at first, however often it is updated in place: a parameter has no maker.
+std::vector<std::vector<Occupant>> occupants(const Graph& graph, const Schedule& schedule) {
+  std::vector<std::vector<Occupant>> all(schedule.buffers.size());
+  for (size_t i = 0; i < all.size(); ++i)
+    if (const Buffer& b = schedule.buffers[i]; b.persistent) {
+      const ValueId first = b.values.front();
+      all[i].push_back({first, graph.value(first).producer, b.first_step});
+    }
+  for (size_t s = 0; s < schedule.steps.size(); ++s) {
+    const Step& step = schedule.steps[s];
+    const auto take = [&](int32_t buffer, ValueId value) {
+      if (buffer == kNone || schedule.buffers[static_cast<size_t>(buffer)].persistent) return;
+      all[static_cast<size_t>(buffer)].push_back({value, step.op, static_cast<int32_t>(s)});
+    };
+    for (size_t k = 0; k < step.outputs.size(); ++k) take(step.outputs[k], graph.op(step.op).outputs[k]);
+    take(step.workspace, kNone);
+  }
+  return all;
+}
+
+void describe(const Graph& graph, const Occupant& occupant, TraceBuffer& row) {
+  if (occupant.maker != kNone) {
+    row.op = graph.op(occupant.maker).name;
+    row.module = graph.op(occupant.maker).module;
+  }
+  if (occupant.value == kNone) {
+    row.name = row.op + " (workspace)";
+    return;
+  }
+  const Value& value = graph.value(occupant.value);
+  row.name = value.name;
+  row.type = value.type.text();
+  if (occupant.maker == kNone) row.module = module_of_source(graph, value);
 }
 
 }  // namespace
 
 std::vector<TraceBuffer> trace_buffers(const Graph& graph, const Plan& plan) {
-  const std::vector<OpId> owners = workspace_owners(plan.schedule);
+  const std::vector<std::vector<Occupant>> all = occupants(graph, plan.schedule);
   const std::vector<ArenaBuffer> places = arena_buffers(plan.schedule);
   std::vector<TraceBuffer> rows;
-  rows.reserve(places.size());
   for (size_t i = 0; i < places.size(); ++i) {
     const Buffer& b = plan.schedule.buffers[i];
-    TraceBuffer row;
-    OpId op = owners[i];
-    if (b.values.empty()) {
-      row.name = graph.op(op).name + " (workspace)";
-    } else {
-      const Value& value = graph.value(b.values.back());
-      const Value& first = graph.value(b.values.front());
-      // What is updated in place keeps the name and the maker of what it was: a parameter has none.
-      const Value& named = b.persistent ? first : value;
-      row.name = named.name;
-      row.type = named.type.text();
-      op = named.producer;
-      if (op == kNone) row.module = module_of_source(graph, named);
+    for (size_t k = 0; k < all[i].size(); ++k) {
+      TraceBuffer row;
+      describe(graph, all[i][k], row);
+      row.category = b.category;
+      row.bytes = places[i].bytes;
+      row.offset = plan.offsets[i];
+      row.first_step = all[i][k].first_step;
+      row.last_step = k + 1 < all[i].size() ? all[i][k + 1].first_step - 1 : b.last_step;
+      row.persistent = b.persistent;
+      rows.push_back(std::move(row));
     }
-    if (op != kNone) {
-      row.op = graph.op(op).name;
-      row.module = graph.op(op).module;
-    }
-    row.category = b.category;
-    row.bytes = places[i].bytes;
-    row.offset = plan.offsets[i];
-    row.first_step = b.first_step;
-    row.last_step = b.last_step;
-    row.persistent = b.persistent;
-    rows.push_back(std::move(row));
   }
   return rows;
 }

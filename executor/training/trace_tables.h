@@ -8,8 +8,8 @@
 
 namespace tidemark {
 
-/// In the order of plan.schedule.buffers. A source belongs to the module whose parameter it is or serves
-/// ("model.norm.weight" and its optimizer states to "model.norm").
+/// By plan.schedule.buffers, a row for each value that a buffer holds in turn. A source belongs to the module
+/// whose parameter it is or serves ("model.norm.weight" and its optimizer states to "model.norm").
 std::vector<TraceBuffer> trace_buffers(const Graph& graph, const Plan& plan);
 
 std::vector<ProgramStep> trace_program(const Graph& graph, const Plan& plan);

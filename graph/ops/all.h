@@ -46,4 +46,6 @@ OpDef accumulate();
 OpDef grad_norm();
 OpDef adamw();
 
+OpDef opaque();  ///< not in the registry: it can be planned but has no kernel
+
 }  // namespace tidemark::ops

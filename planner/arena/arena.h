@@ -1,7 +1,7 @@
-// Offset assignment: where in one arena each buffer lies, given when it lives.
+// Offset assignment for a plan: where in one arena each buffer lies, given the steps at which it lives.
 //
-// Dynamic storage allocation is NP-hard; here list heuristics run first and local search closes what gap
-// they leave. The lower bound is the most bytes live at once.
+// The problem, dynamic storage allocation, is NP-hard. List heuristics run first; what gap they leave to the
+// most bytes live at once, the exact search of arena/solver.h closes as far as its effort goes.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct ArenaBuffer {
 };
 
 struct ArenaOptions {
-  /// Comparisons of two buffers that local search may spend: 0.1 s, more for many buffers.
+  /// Elementary steps that the search may take, so that a plan is the same on every machine. Usually some
+  /// tenths of a second; more for many buffers.
   static constexpr int64_t kUsual = -1;
   int64_t effort = kUsual;
   /// An end that is low enough: the search stops there. 0: as low as it gets.
@@ -28,15 +29,15 @@ struct ArenaOptions {
 struct ArenaSolution {
   std::vector<int64_t> offsets;  ///< of each buffer
   int64_t end = 0;               ///< one past the highest byte
-  int64_t lower_bound = 0;       ///< no placement ends below
-  std::string method;            ///< the heuristic that found it
+  int64_t lower_bound = 0;       ///< no placement ends below: bytes live at once, or a proof of the search
+  std::string method;            ///< what found it
 
   double gap() const {
     return lower_bound == 0 ? 0 : static_cast<double>(end) / static_cast<double>(lower_bound) - 1;
   }
 };
 
-/// Most bytes live at once.
+/// The most bytes live at once, or the largest buffer.
 int64_t arena_lower_bound(const std::vector<ArenaBuffer>& buffers);
 
 /// Places every buffer; deterministic. Each lies on the bottom or directly on one that it shares a step

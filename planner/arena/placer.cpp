@@ -1,74 +1,142 @@
 #include "planner/arena/placer.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <numeric>
 
 namespace tidemark::arena {
+namespace {
 
-void Placer::clear() {
-  placed_.clear();
-  offsets_.assign(buffers_.size(), 0);
-}
+constexpr std::array<Key, 6> kKeys = {Key::life, Key::size, Key::area, Key::peak, Key::first, Key::last};
 
-void Placer::add(int32_t id, int64_t offset) {
-  const ArenaBuffer& b = buffers_[static_cast<size_t>(id)];
-  offsets_[static_cast<size_t>(id)] = offset;
-  const Placed placed{offset, offset + b.bytes, b.first, b.last};
-  placed_.insert(std::upper_bound(placed_.begin(), placed_.end(), placed,
-                                  [](const Placed& x, const Placed& y) { return x.offset < y.offset; }),
-                 placed);
-}
+enum class Fit : uint8_t {
+  lowest,  // the lowest gap that is large enough
+  best,    // the smallest gap that is large enough
+};
 
-int64_t Placer::find_gap(const ArenaBuffer& buffer, Fit fit) {
-  int64_t top = 0;  // end of the highest neighbour in time so far
-  int64_t best = -1, best_size = std::numeric_limits<int64_t>::max();
-  size_t i = 0;
-  for (; i < placed_.size(); ++i) {
-    const Placed& p = placed_[i];
-    if (p.last < buffer.first || buffer.last < p.first) continue;
-    const int64_t gap = p.offset - top;
-    if (gap >= buffer.bytes && gap < best_size) {
-      best = top;
-      best_size = gap;
-      if (fit == Fit::lowest) break;
+class Placer {
+ public:
+  explicit Placer(const Sections& sections) : sections_(sections), offsets_(sections.items.size(), 0) {}
+
+  /// Returns the end, or early some value that is not below `give_up`.
+  int64_t place(const std::vector<size_t>& order, Fit fit, int64_t give_up) {
+    placed_.clear();
+    int64_t end = 0;
+    for (size_t i : order) {
+      const Item& item = sections_.items[i];
+      offsets_[i] = find_gap(item, fit);
+      const Placed placed{offsets_[i], offsets_[i] + item.height, item.first(), item.last()};
+      end = std::max(end, placed.end);
+      if (end >= give_up) break;
+      placed_.insert(std::upper_bound(placed_.begin(), placed_.end(), placed,
+                                      [](const Placed& x, const Placed& y) { return x.offset < y.offset; }),
+                     placed);
     }
-    top = std::max(top, p.end);
+    return end;
   }
-  comparisons_ += static_cast<int64_t>(i) + 1;
-  return best >= 0 ? best : top;
+  const std::vector<int64_t>& offsets() const { return offsets_; }
+
+ private:
+  struct Placed {
+    int64_t offset, end;
+    int32_t first, last;
+  };
+
+  int64_t find_gap(const Item& item, Fit fit) const {
+    const int32_t first = item.first(), last = item.last();
+    int64_t top = 0;  // end of the highest neighbour in time so far
+    int64_t best = -1, best_size = std::numeric_limits<int64_t>::max();
+    for (const Placed& p : placed_) {
+      if (p.last < first || last < p.first) continue;
+      const int64_t gap = p.offset - top;
+      if (gap >= item.height && gap < best_size) {
+        best = top;
+        best_size = gap;
+        if (fit == Fit::lowest) break;
+      }
+      top = std::max(top, p.end);
+    }
+    return best >= 0 ? best : top;
+  }
+
+  const Sections& sections_;
+  std::vector<Placed> placed_;  // by offset
+  std::vector<int64_t> offsets_;
+};
+
+int32_t peak_section(const Sections& sections) {
+  std::vector<int64_t> change(static_cast<size_t>(sections.count) + 1, 0);
+  for (const Item& item : sections.items)
+    for (const Block& b : item.blocks) {
+      change[static_cast<size_t>(b.first)] += b.height;
+      change[static_cast<size_t>(b.last) + 1] -= b.height;
+    }
+  std::partial_sum(change.begin(), change.end(), change.begin());
+  return static_cast<int32_t>(std::max_element(change.begin(), change.end()) - change.begin());
 }
 
-int64_t Placer::place_rest(const std::vector<int32_t>& order, size_t from, Fit fit, int64_t end,
-                           int64_t give_up) {
-  for (size_t i = from; i < order.size() && end < give_up; ++i) {
-    const ArenaBuffer& b = buffers_[static_cast<size_t>(order[i])];
-    const int64_t offset = find_gap(b, fit);
-    end = std::max(end, offset + b.bytes);
-    add(order[i], offset);
-  }
-  return end;
+std::vector<size_t> order_by(const Sections& sections, Key key) {
+  const std::vector<double> keys = keys_of(sections, key);
+  std::vector<size_t> order(sections.items.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    if (keys[a] != keys[b]) return keys[a] > keys[b];
+    const int64_t size_a = sections.items[a].height, size_b = sections.items[b].height;
+    return size_a != size_b ? size_a > size_b : a < b;
+  });
+  return order;
 }
 
-int64_t Placer::place(const std::vector<int32_t>& order, Fit fit, int64_t give_up) {
-  clear();
-  return place_rest(order, 0, fit, 0, give_up);
+}  // namespace
+
+const char* name_of(Key key) {
+  switch (key) {
+    case Key::life: return "longest life";
+    case Key::size: return "largest";
+    case Key::area: return "largest area";
+    case Key::sections: return "most sections";
+    case Key::peak: return "peak first";
+    case Key::first: return "earliest";
+    case Key::last: break;
+  }
+  return "latest";
 }
 
-int64_t Placer::replace(const std::vector<int32_t>& order, size_t kept, const std::vector<int64_t>& offsets,
-                        Fit fit, int64_t give_up) {
-  clear();
-  int64_t end = 0;
-  for (size_t i = 0; i < kept; ++i) {
-    const auto id = static_cast<size_t>(order[i]);
-    const ArenaBuffer& b = buffers_[id];
-    offsets_[id] = offsets[id];
-    placed_.push_back({offsets[id], offsets[id] + b.bytes, b.first, b.last});
-    end = std::max(end, offsets[id] + b.bytes);
+std::vector<double> keys_of(const Sections& sections, Key key) {
+  const int32_t peak = key == Key::peak ? peak_section(sections) : 0;
+  std::vector<double> keys;
+  for (const Item& item : sections.items) {
+    const auto size = static_cast<double>(item.height);
+    switch (key) {
+      case Key::life: keys.push_back(item.life); break;
+      case Key::size: keys.push_back(size); break;
+      case Key::area: keys.push_back(size * item.life); break;
+      case Key::sections: keys.push_back(item.last() - item.first() + 1); break;
+      case Key::peak:
+        keys.push_back(size * item.life + (item.first() <= peak && peak <= item.last() ? 1e40 : 0));
+        break;
+      case Key::first: keys.push_back(-item.first()); break;
+      case Key::last: keys.push_back(item.last()); break;
+    }
   }
-  std::stable_sort(placed_.begin(), placed_.end(),
-                   [](const Placed& x, const Placed& y) { return x.offset < y.offset; });
-  comparisons_ += static_cast<int64_t>(kept);
-  return place_rest(order, kept, fit, end, give_up);
+  return keys;
+}
+
+Placement place_by_lists(const Sections& sections, int64_t good_enough) {
+  Placer placer(sections);
+  Placement best;
+  best.end = std::numeric_limits<int64_t>::max();
+  for (Key key : kKeys) {
+    const std::vector<size_t> order = order_by(sections, key);
+    for (Fit fit : {Fit::lowest, Fit::best}) {
+      const int64_t end = placer.place(order, fit, best.end);
+      if (end >= best.end) continue;
+      best = {placer.offsets(), end, std::string(name_of(key)) + (fit == Fit::best ? ", best fit" : "")};
+      if (end <= good_enough) return best;
+    }
+  }
+  return best;
 }
 
 }  // namespace tidemark::arena

@@ -37,8 +37,9 @@ RotorTable make_table(const RematProblem& problem, int64_t most_bytes) {
 class ChainDp final : public Strategy {
  public:
   std::string_view name() const override { return "chain-dp"; }
-  std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget) const override;
-  Candidate smallest(const RematProblem& problem) const override;
+  std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate* incumbent,
+                                   const SearchControl& control) const override;
+  Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const override;
 
  private:
   static std::vector<OpId> order(const RematProblem& problem, const RotorTable& table, int memory) {
@@ -46,7 +47,8 @@ class ChainDp final : public Strategy {
   }
 };
 
-std::optional<Candidate> ChainDp::fastest(const RematProblem& problem, int64_t budget) const {
+std::optional<Candidate> ChainDp::fastest(const RematProblem& problem, int64_t budget, const Candidate*,
+                                          const SearchControl& control) const {
   const int64_t transient = budget - problem.persistent_bytes();
   if (transient <= 0) return std::nullopt;
   const RotorTable table = make_table(
@@ -61,18 +63,19 @@ std::optional<Candidate> ChainDp::fastest(const RematProblem& problem, int64_t b
     return true;
   };
   size_t low = 0, high = points.size();  // points below `low` fit, from `high` on do not
-  while (low < high) {
+  while (low < high && !control.stopped()) {
     const size_t middle = (low + high) / 2;
     if (fits(middle))
       low = middle + 1;
     else
       high = middle;
   }
-  for (size_t k = low + 1; k < std::min(points.size(), low + 1 + kFasterTried); ++k) fits(k);
+  for (size_t k = low + 1; k < std::min(points.size(), low + 1 + kFasterTried) && !control.stopped(); ++k)
+    fits(k);
   return best;
 }
 
-Candidate ChainDp::smallest(const RematProblem& problem) const {
+Candidate ChainDp::smallest(const RematProblem& problem, const Candidate*) const {
   struct Try {
     int64_t least_bytes;
     std::vector<OpId> order;

@@ -7,12 +7,15 @@ class KeepAll final : public Strategy {
  public:
   std::string_view name() const override { return "keep-all"; }
 
-  std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget) const override {
+  std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate*,
+                                   const SearchControl&) const override {
     if (problem.keep_all().arena_bytes > budget) return std::nullopt;
     return problem.keep_all();
   }
 
-  Candidate smallest(const RematProblem& problem) const override { return problem.keep_all(); }
+  Candidate smallest(const RematProblem& problem, const Candidate*) const override {
+    return problem.keep_all();
+  }
 };
 
 }  // namespace

@@ -1,54 +1,72 @@
 #include "planner/remat/lower_bound.h"
 
 #include <algorithm>
-#include <vector>
+#include <map>
 
 namespace tidemark {
 namespace {
 
-struct Producer {
-  double seconds;
-  int64_t bytes;  // of its outputs that backward ops read
-};
+/// A minimum cut takes about as long as the graph is large, so this is a second or so at any size.
+constexpr int64_t kMostWork = 400'000;
+constexpr int64_t kFewestMoments = 32;
 
-std::vector<Producer> producers_of_saved(const RematProblem& problem) {
-  const Graph& graph = problem.graph();
-  std::vector<bool> counted(graph.values().size(), false);
-  std::vector<int64_t> bytes(graph.ops().size(), 0);
-  for (const Op& op : graph.ops()) {
-    if (op.phase != Phase::backward) continue;
-    for (ValueId v : op.inputs) {
-      if (v == kNone || counted[static_cast<size_t>(v)]) continue;
-      counted[static_cast<size_t>(v)] = true;
-      const OpId producer = graph.value(v).producer;
-      if (producer != kNone && graph.op(producer).phase == Phase::forward)
-        bytes[static_cast<size_t>(producer)] += graph.value(v).bytes();
-    }
+class MomentSearch {
+ public:
+  MomentSearch(const SearchGraph& graph, int64_t room) : graph_(graph), room_(room) {
+    for (const SearchGraph::Op& o : graph.ops) once_ += o.seconds;
+    best_.seconds = once_;
   }
-  std::vector<Producer> producers;
-  for (size_t i = 0; i < bytes.size(); ++i)
-    if (bytes[i] > 0) producers.push_back({problem.op_seconds()[i], bytes[i]});
-  return producers;
-}
+
+  LowerBound run() {
+    const auto count = static_cast<int64_t>(graph_.ops.size());
+    if (count == 0) return best_;
+    const int64_t most =
+        std::clamp(kMostWork / count, kFewestMoments, count < kFewestMoments ? kFewestMoments : count);
+    const int64_t stride = std::max<int64_t>(1, 2 * count / most);
+    for (int64_t op = 0; op < count; op += stride) look_at(op);
+    look_at(count - 1);
+    while (static_cast<int64_t>(found_.size()) < most && refine()) {
+    }
+    return best_;
+  }
+
+ private:
+  void look_at(int64_t op) {
+    const auto [at, added] = found_.emplace(op, 0);
+    if (!added) return;
+    Moment moment(graph_, static_cast<OpId>(op));
+    if (moment.kept_bytes() <= room_) return;
+    MomentBound bound = moment.bound(room_);
+    at->second = bound.seconds;
+    if (once_ + bound.seconds <= best_.seconds) return;
+    best_ = {once_ + bound.seconds, static_cast<OpId>(op), std::move(bound)};
+  }
+
+  /// Halves the gap beside the highest moment that has one. Whether there was any.
+  bool refine() {
+    int64_t best = -1;
+    double highest = -1;
+    for (auto left = found_.begin(), right = std::next(left); right != found_.end(); left = right++) {
+      const double bound = std::max(left->second, right->second);
+      if (right->first - left->first < 2 || bound <= highest) continue;
+      highest = bound;
+      best = (left->first + right->first) / 2;
+    }
+    if (best >= 0) look_at(best);
+    return best >= 0;
+  }
+
+  const SearchGraph& graph_;
+  int64_t room_;
+  double once_ = 0;
+  std::map<int64_t, double> found_;  // by op: seconds that must run again
+  LowerBound best_;
+};
 
 }  // namespace
 
-double lower_bound_seconds(const RematProblem& problem, int64_t budget) {
-  const double once = problem.keep_all().seconds;
-  if (budget == 0) return once;
-  std::vector<Producer> producers = producers_of_saved(problem);
-  int64_t excess = problem.persistent_bytes() - budget;
-  for (const Producer& p : producers) excess += p.bytes;
-  std::sort(producers.begin(), producers.end(), [](const Producer& a, const Producer& b) {
-    return a.seconds * static_cast<double>(b.bytes) < b.seconds * static_cast<double>(a.bytes);
-  });
-  double again = 0;
-  for (const Producer& p : producers) {
-    if (excess <= 0) break;
-    again += p.seconds * std::min(1.0, static_cast<double>(excess) / static_cast<double>(p.bytes));
-    excess -= p.bytes;
-  }
-  return once + again * problem.micro_batches();
+LowerBound lower_bound(const SearchGraph& graph, int64_t room) {
+  return MomentSearch(graph, room).run();
 }
 
 }  // namespace tidemark

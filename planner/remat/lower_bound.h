@@ -3,16 +3,19 @@
 
 #include <cstdint>
 
-#include "planner/remat/problem.h"
+#include "planner/remat/moment.h"
+#include "planner/remat/search_graph.h"
 
 namespace tidemark {
 
-/// Seconds of one step, by the problem's op times, that every valid order with an arena of at most `budget`
-/// bytes takes at least; 0 means no budget.
-///
-/// All forward ops run before the first backward op. What a backward op reads of them is, at that moment,
-/// either live or made again later. So an order must run a second time ops that free all that exceeds the
-/// budget; the fractional knapsack over those ops (seconds per byte) is a lower bound on their time.
-double lower_bound_seconds(const RematProblem& problem, int64_t budget);
+struct LowerBound {
+  double seconds = 0;   ///< of one step; infinite where no order fits
+  OpId moment = kNone;  ///< the op at whose first run it was proven; kNone: every op runs once
+  MomentBound proof;    ///< that moment's
+};
+
+/// The best bound of remat/moment.h over the ops of the step: all of a small graph; of a large one some
+/// at equal distances, and more where the bound is high.
+LowerBound lower_bound(const SearchGraph& graph, int64_t room);
 
 }  // namespace tidemark

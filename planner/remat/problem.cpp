@@ -1,13 +1,9 @@
 #include "planner/remat/problem.h"
 
-#include <algorithm>
-#include <limits>
 #include <numeric>
 
 namespace tidemark {
 namespace {
-
-constexpr int64_t kNoBudget = std::numeric_limits<int64_t>::max();
 
 std::vector<OpId> program_order(const Graph& graph) {
   std::vector<OpId> order(graph.ops().size());
@@ -26,13 +22,19 @@ RematProblem::RematProblem(const Graph& graph, std::vector<double> op_seconds, c
       micro_batches_(micro_batches),
       chain_(find_chain(graph)),
       stages_(graph, chain_, op_seconds_, traits_),
-      keep_all_(evaluate(program_order(graph))) {
-  for (const ArenaBuffer& b : arena_buffers(keep_all_.schedule))
-    if (b.bottom) persistent_bytes_ += b.bytes;
-}
+      search_graph_(make_search_graph(graph, op_seconds_, traits_, micro_batches)),
+      keep_all_(evaluate(program_order(graph))) {}
 
-Candidate RematProblem::evaluate(const std::vector<OpId>& order) const {
-  return *fit(order, kNoBudget);
+Candidate RematProblem::evaluate(const std::vector<OpId>& order, int64_t enough) const {
+  Candidate c;
+  c.order = without_dead_steps(graph_, order);
+  c.schedule = make_schedule(graph_, c.order, traits_);
+  ArenaSolution placed =
+      solve_arena(arena_buffers(c.schedule), {.target = enough / page_bytes() * page_bytes()});
+  c.offsets = std::move(placed.offsets);
+  c.arena_bytes = (placed.end + page_bytes() - 1) / page_bytes() * page_bytes();
+  c.seconds = order_seconds(graph_, c.order, op_seconds_, micro_batches_);
+  return c;
 }
 
 int64_t RematProblem::least_bytes(const std::vector<OpId>& order) const {
@@ -40,17 +42,9 @@ int64_t RematProblem::least_bytes(const std::vector<OpId>& order) const {
 }
 
 std::optional<Candidate> RematProblem::fit(const std::vector<OpId>& order, int64_t budget) const {
-  Candidate c;
-  c.order = without_dead_steps(graph_, order);
-  c.schedule = make_schedule(graph_, c.order, traits_);
-  const std::vector<ArenaBuffer> buffers = arena_buffers(c.schedule);
-  if (arena_lower_bound(buffers) > budget) return std::nullopt;
-  const int64_t target = budget == kNoBudget ? 0 : budget / device_.page_bytes * device_.page_bytes;
-  ArenaSolution placed = solve_arena(buffers, {.target = target});
-  c.offsets = std::move(placed.offsets);
-  c.arena_bytes = (placed.end + device_.page_bytes - 1) / device_.page_bytes * device_.page_bytes;
+  if (least_bytes(order) > budget) return std::nullopt;
+  Candidate c = evaluate(order, budget);
   if (c.arena_bytes > budget) return std::nullopt;
-  c.seconds = order_seconds(graph_, c.order, op_seconds_, micro_batches_);
   return c;
 }
 

@@ -7,6 +7,7 @@
 
 #include "planner/plan.h"
 #include "planner/remat/chain.h"
+#include "planner/remat/search_graph.h"
 #include "planner/remat/stages.h"
 
 namespace tidemark {
@@ -33,15 +34,19 @@ class RematProblem {
   const std::vector<double>& op_seconds() const { return op_seconds_; }
   const DeviceTraits& traits() const { return traits_; }
   int micro_batches() const { return micro_batches_; }
-  int64_t persistent_bytes() const { return persistent_bytes_; }
+  const SearchGraph& search_graph() const { return search_graph_; }
+  int64_t persistent_bytes() const { return search_graph_.persistent_bytes; }
+  /// What an arena within `budget` leaves for all that does not live at all steps; may be negative.
+  int64_t room(int64_t budget) const { return budget / page_bytes() * page_bytes() - persistent_bytes(); }
+  int64_t page_bytes() const { return device_.page_bytes; }
   const Candidate& keep_all() const { return keep_all_; }  ///< the graph's own order
 
-  /// Schedules the order without its dead steps, and places it as low as it can. Throws Error where the
-  /// order is not valid.
-  Candidate evaluate(const std::vector<OpId>& order) const;
+  /// Schedules the order without its dead steps, and places it as low as it can, or within `enough` bytes
+  /// if it can. Throws Error where the order is not valid.
+  Candidate evaluate(const std::vector<OpId>& order, int64_t enough = 0) const;
   /// No placement of the order is lower. Cheap.
   int64_t least_bytes(const std::vector<OpId>& order) const;
-  /// As evaluate(), but any placement within `budget` bytes will do. Nothing where none is found.
+  /// A placement within `budget` bytes. Nothing where none is found.
   std::optional<Candidate> fit(const std::vector<OpId>& order, int64_t budget) const;
 
  private:
@@ -52,7 +57,7 @@ class RematProblem {
   int micro_batches_;
   Chain chain_;
   Stages stages_;
-  int64_t persistent_bytes_ = 0;
+  SearchGraph search_graph_;
   Candidate keep_all_;
 };
 

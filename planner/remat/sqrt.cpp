@@ -25,11 +25,14 @@ class Sqrt final : public Strategy {
  public:
   std::string_view name() const override { return "sqrt"; }
 
-  std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget) const override {
+  std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate*,
+                                   const SearchControl&) const override {
     return problem.fit(order(problem), budget);
   }
 
-  Candidate smallest(const RematProblem& problem) const override { return problem.evaluate(order(problem)); }
+  Candidate smallest(const RematProblem& problem, const Candidate*) const override {
+    return problem.evaluate(order(problem));
+  }
 
  private:
   static std::vector<OpId> order(const RematProblem& problem) {

@@ -6,7 +6,8 @@ namespace tidemark {
 
 const std::vector<const Strategy*>& strategies() {
   static const std::vector<const Strategy*> all = {&keep_all_strategy(), &sqrt_strategy(),
-                                                   &chain_dp_strategy()};
+                                                   &chain_dp_strategy(), &min_cut_strategy(),
+                                                   &local_search_strategy()};
   return all;
 }
 

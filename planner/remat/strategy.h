@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "planner/remat/problem.h"
+#include "planner/remat/search_control.h"
 
 namespace tidemark {
 
@@ -13,10 +14,14 @@ class Strategy {
  public:
   virtual ~Strategy() = default;
   virtual std::string_view name() const = 0;
-  /// The fastest order it finds within `budget` bytes; nothing if it finds none.
-  virtual std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget) const = 0;
-  /// The order with the smallest arena that it finds. Depends on nothing but the problem.
-  virtual Candidate smallest(const RematProblem& problem) const = 0;
+  /// The fastest order it finds within `budget` bytes; nothing if it finds none. `incumbent` is the best
+  /// that others found, for those who improve on something; it may be null, or not fit.
+  virtual std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget,
+                                           const Candidate* incumbent,
+                                           const SearchControl& control) const = 0;
+  /// The order with the smallest arena that it finds. Depends on nothing but the problem and the incumbent,
+  /// so that what it says to be feasible is feasible the next time.
+  virtual Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const = 0;
 };
 
 const Strategy& keep_all_strategy();  ///< "keep-all": the graph's own order, nothing twice
@@ -24,6 +29,11 @@ const Strategy& keep_all_strategy();  ///< "keep-all": the graph's own order, no
 /// "Training deep nets with sublinear memory cost").
 const Strategy& sqrt_strategy();
 const Strategy& chain_dp_strategy();  ///< "chain-dp": the dynamic program of remat/rotor.h
+/// "min-cut": what the relaxation of remat/moment.h keeps at the fullest op stays, all else that is read
+/// behind it is made again once, as late as may be.
+const Strategy& min_cut_strategy();
+/// "local-search": remat/annealer.h, from the graph's own order and from the incumbent.
+const Strategy& local_search_strategy();
 
 /// In the order in which `auto` asks them.
 const std::vector<const Strategy*>& strategies();

@@ -10,6 +10,8 @@
 namespace tidemark {
 namespace {
 
+namespace fs = std::filesystem;
+
 void redirect(int descriptor, const std::string& path) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (file < 0 || ::dup2(file, descriptor) < 0) ::_exit(126);
@@ -18,6 +20,7 @@ void redirect(int descriptor, const std::string& path) {
 }  // namespace
 
 pid_t CommandTest::start(const Arguments& arguments, const CommandOptions& options) const {
+  for (const char* name : {"stdout", "stderr"}) fs::remove(path(name));  // of the command before
   const pid_t child = ::fork();
   if (child != 0) return child;
   if (::chdir(folder_.c_str()) != 0) ::_exit(126);

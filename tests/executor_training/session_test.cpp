@@ -49,10 +49,11 @@ TEST(Initialize, DrawsWhatTheModelAsksFor) {
       EXPECT_EQ(mean, init.scale) << slot.name;
     }
   }
-  for (const TensorSlot& slot : optimizer_slots(run.runtime))
-    if (!slot.name.ends_with(".master"))
-      EXPECT_EQ(bits_of(slot.data, slot.type.bytes()),
-                std::string(static_cast<size_t>(slot.type.bytes()), '\0'));
+  for (const TensorSlot& slot : optimizer_slots(run.runtime)) {
+    if (slot.name.ends_with(".master")) continue;
+    EXPECT_EQ(bits_of(slot.data, slot.type.bytes()),
+              std::string(static_cast<size_t>(slot.type.bytes()), '\0'));
+  }
 }
 
 TEST(Initialize, SeedsDifferAndPlansDoNotMatter) {

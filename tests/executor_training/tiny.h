@@ -50,16 +50,15 @@ struct Tiny {
   }
   Plan keep_all(int threads = 2) const { return request("keep-all", 0, threads).plan.value(); }
 
-  /// One of each strategy at several budgets, from ample to the smallest that it can make.
+  /// The smallest plan that each strategy can make, and plans for half of what could be saved.
   std::vector<Plan> plans(int threads = 2) const {
-    const int64_t most = keep_all(threads).arena_bytes;
-    std::vector<Plan> list;
-    for (const char* strategy : {"keep-all", "sqrt", "chain-dp", "auto"})
-      for (int64_t budget : {most, most * 9 / 10, most * 3 / 4, int64_t{1}}) {
-        PlanResult result = request(strategy, budget, threads);
-        if (!result.plan) result = request(strategy, result.smallest_feasible_bytes, threads);
-        list.push_back(std::move(result.plan.value()));
-      }
+    std::vector<Plan> list = {keep_all(threads)};
+    const int64_t most = list.front().arena_bytes;
+    for (const char* strategy : {"sqrt", "chain-dp"}) {
+      const int64_t least = request(strategy, 1, threads).smallest_feasible_bytes;
+      for (int64_t budget : {least, (least + most) / 2})
+        list.push_back(request(strategy, budget, threads).plan.value());
+    }
     return list;
   }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "executor/training/trace_tables.h"
 #include "profiler/attribution.h"
@@ -45,7 +46,7 @@ TEST_F(TraceCollectorTest, TellsThePlanAndTheTimes) {
   ASSERT_EQ(trace.runs().size(), 3u * 5u);
   ASSERT_EQ(trace.steps().size(), 3u);
   int64_t now = 0;
-  for (const Run& run : trace.runs()) {
+  for (const auto& run : trace.runs()) {
     const TrainingStep& step = trace.steps()[static_cast<size_t>(run.training_step)];
     if (run.micro_batch == -1 && run.first == 0) now = step.start_ns;
     for (const TimeSpan& t : trace.times(run)) {
@@ -96,6 +97,34 @@ TEST(TraceTables, StatesBelongToTheirParametersModule) {
   const TraceBuffer& workspace = rows.at("model.layers.0.mlp.down_proj (workspace)");
   EXPECT_EQ(workspace.category, Category::workspace);
   EXPECT_EQ(workspace.op, "model.layers.0.mlp.down_proj");
+}
+
+TEST(TraceTables, EveryStepsBytesStandUnderTheNameTheyHaveThen) {
+  const Tiny tiny({});
+  for (const Plan& plan : {tiny.keep_all(), tiny.plans().back()}) {
+    const std::vector<TraceBuffer> rows = trace_buffers(tiny.graph, plan);
+    const std::vector<int64_t> live = live_bytes(plan.schedule, kArenaAlignment);
+    int in_place = 0;
+    for (size_t s = 0; s < live.size(); ++s) {
+      int64_t bytes = 0;
+      std::set<std::string> names;
+      for (const TraceBuffer& row : rows) {
+        if (row.first_step > static_cast<int32_t>(s) || row.last_step < static_cast<int32_t>(s)) continue;
+        bytes += row.bytes;
+        names.insert(row.name);
+      }
+      EXPECT_EQ(bytes, live[s]) << "step " << s;
+      const Step& step = plan.schedule.steps[s];
+      for (size_t k = 0; k < step.outputs.size(); ++k) {
+        if (step.outputs[k] == kNone) continue;
+        const Buffer& b = plan.schedule.buffers[static_cast<size_t>(step.outputs[k])];
+        if (b.persistent) continue;
+        in_place += b.values.size() > 1 ? 1 : 0;
+        EXPECT_TRUE(names.count(tiny.graph.value(tiny.graph.op(step.op).outputs[k]).name)) << "step " << s;
+      }
+    }
+    EXPECT_GT(in_place, 0);
+  }
 }
 
 }  // namespace

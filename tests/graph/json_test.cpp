@@ -41,6 +41,20 @@ TEST(GraphJson, KeepsParameterGroupsWhichTheUpdateFollows) {
   }
 }
 
+TEST(GraphJson, KeepsTheNamesOfOpaqueOutputs) {
+  Graph g("foreign");
+  const ValueId x = g.add_source("x", {DType::u8, {100}}, Category::input);
+  Graph::NewOp op{
+      "opaque",
+      "f",
+      {x},
+      {{"bytes", std::vector<double>{7, 8}}, {"workspace_bytes", int64_t{9}}, {"recompute", false}}};
+  op.outputs = {"a", "b"};
+  g.add_op(op);
+  const json document = to_json(g);
+  EXPECT_EQ(to_json(graph_from_json(json::parse(document.dump()), "g.json")), document);
+}
+
 TEST(GraphJson, TheFingerprintSeesShapesAttributesAndOrder) {
   const Graph f32 = make_training_graph(test::residual_model(), {});
   EXPECT_NE(fingerprint(f32), fingerprint(make_training_graph(test::residual_model(DType::bf16), {})));

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -46,6 +47,31 @@ TEST(OpRegistry, WrongOperandsNameTheOperand) {
   EXPECT_THROW(g.add({"linear", "y", {x}}), Error);
   EXPECT_THROW(g.add({"linear", "y", {x, 99}}), Error);
   EXPECT_THROW(g.add({"no_such_op", "y", {x}}), Error);
+}
+
+TEST(OpaqueOp, SaysItsSizesItself) {
+  Graph g("foreign");
+  const ValueId x = g.add_source("x", {DType::u8, {100}}, Category::input);
+  const auto attributes = [](std::vector<double> bytes, int64_t workspace) {
+    return Attributes{{"bytes", std::move(bytes)}, {"workspace_bytes", workspace}, {"recompute", true}};
+  };
+  Graph::NewOp op{"opaque", "f", {x, x}, attributes({7, 4096}, 50)};
+  op.outputs = {"a", "b"};
+  const OpId id = g.add_op(op);
+  EXPECT_EQ(g.value(g.require("a")).bytes(), 7);
+  EXPECT_EQ(g.value(g.require("b")).bytes(), 4096);
+  EXPECT_EQ(g.op(id).def->workspace(OpView(g, g.op(id)), {}), 50);
+
+  op.name = "g";
+  EXPECT_THROW(g.add_op(op), Error) << "the names are taken";
+  op.outputs = {"c"};
+  EXPECT_THROW(g.add_op(op), Error) << "two outputs, one name";
+  for (double bytes : {-1.0, 0.5, 1e300, std::nan("")}) {
+    op.attributes = attributes({bytes}, 0);
+    EXPECT_THROW(g.add_op(op), Error) << bytes;
+  }
+  op.attributes = attributes({1}, -1);
+  EXPECT_THROW(g.add_op(op), Error);
 }
 
 }  // namespace

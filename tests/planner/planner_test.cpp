@@ -83,7 +83,8 @@ TEST_P(PlannerBudgets, EveryPlanHoldsAndEveryRefusalIsHonest) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PlannerBudgets,
-                         testing::Combine(testing::Values("auto", "keep-all", "sqrt", "chain-dp"),
+                         testing::Combine(testing::Values("auto", "keep-all", "sqrt", "chain-dp", "min-cut",
+                                                          "local-search"),
                                           testing::Values(1, 3)));
 
 TEST(Planner, AutoIsTheBestOfAll) {
@@ -99,6 +100,7 @@ TEST(Planner, AutoIsTheBestOfAll) {
     }
   }
   EXPECT_LT(best.predicted_seconds / best.unplanned_seconds, 1.15);
+  EXPECT_LT(best.gap, 0.02);
 }
 
 TEST(Planner, TheLowerBoundHoldsForEveryOrder) {
@@ -111,8 +113,8 @@ TEST(Planner, TheLowerBoundHoldsForEveryOrder) {
     const auto actions = table.solve(slots);
     if (!actions) continue;
     const Candidate c = problem.evaluate(problem.stages().order(*actions));
-    const double bound = lower_bound_seconds(problem, c.arena_bytes);
-    EXPECT_LE(bound, c.seconds * (1 + 1e-12));
+    const double bound = lower_bound(problem.search_graph(), problem.room(c.arena_bytes)).seconds;
+    EXPECT_LE(bound, c.seconds * (1 + 1e-9));
     stronger += bound > problem.keep_all().seconds ? 1 : 0;
   }
   EXPECT_GT(stronger, 5);

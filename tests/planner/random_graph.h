@@ -2,6 +2,7 @@
 // them with recomputation.
 #pragma once
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -31,7 +32,7 @@ class RandomGraph {
 
   const Graph& graph() const { return graph_; }
 
-  /// The graph's order with forward ops run again at random places among the backward ones.
+  /// The graph's order with forward ops run again at random places, and optimizer ops run early.
   std::vector<OpId> order() {
     std::vector<OpId> order, forward;
     for (size_t i = 0; i < graph_.ops().size(); ++i) {
@@ -39,7 +40,9 @@ class RandomGraph {
       const Phase phase = graph_.op(id).phase;
       order.push_back(id);
       if (phase == Phase::forward) forward.push_back(id);
-      while (phase == Phase::backward && draw(2) == 0) order.push_back(any(forward));
+      while (!forward.empty() && phase <= Phase::backward && draw(2) == 0) order.push_back(any(forward));
+      for (size_t s = order.size(); phase == Phase::optimizer && --s > 0 && may_swap(order[s - 1], id);)
+        std::swap(order[s - 1], order[s]);
     }
     return order;
   }
@@ -49,6 +52,18 @@ class RandomGraph {
   template <typename T>
   T any(const std::vector<T>& from) {
     return from[static_cast<size_t>(draw(static_cast<int>(from.size())))];
+  }
+
+  /// Whether `second` may run before `first`: it neither reads nor overwrites what `first` has to do with.
+  bool may_swap(OpId first, OpId second) {
+    const auto touches = [&](const std::vector<ValueId>& a, const std::vector<ValueId>& b) {
+      return std::any_of(a.begin(), a.end(), [&](ValueId v) {
+        return v != kNone && std::find(b.begin(), b.end(), v) != b.end();
+      });
+    };
+    const Op &f = graph_.op(first), &s = graph_.op(second);
+    return draw(8) != 0 && f.phase != Phase::prepare && !touches(f.outputs, s.inputs) &&
+           !touches(f.inputs, s.inputs);
   }
 
   void add_ops(int count, Phase phase) {

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
+#include "planner/graph_view.h"
 #include "tests/planner/graphs.h"
 #include "tests/planner/random_graph.h"
 
@@ -208,11 +211,47 @@ TEST(Schedule, RefusesOrdersThatCannotRun) {
   foreign.push_back(static_cast<OpId>(order.size()));
   EXPECT_THAT(error(foreign), HasSubstr("there is no op"));
   std::vector<OpId> late = order;
-  late.push_back(0);
-  EXPECT_THAT(error(late), HasSubstr("of phase forward but comes after one of phase optimizer"));
+  std::rotate(late.begin(), late.begin() + 1, late.end());
+  EXPECT_THAT(error(late), HasSubstr("before any op made it"));
   std::vector<OpId> twice = order;
   twice.push_back(order.back());
-  EXPECT_THAT(error(twice), HasSubstr("overwrote it"));
+  EXPECT_THAT(error(twice), HasSubstr("it runs again, though of phase optimizer"));
+  std::vector<OpId> updated = order;  // layer 0 once more, after the optimizer changed its weights
+  updated.push_back(graph.value(graph.require("layers.0.q_proj")).producer);
+  EXPECT_THAT(error(updated), HasSubstr("overwrote it"));
+
+  const Graph prepared = test::llama({.layers = 1, .micro_batches = 2});
+  std::vector<OpId> unprepared(prepared.ops().size());
+  std::iota(unprepared.begin(), unprepared.end(), 0);
+  ASSERT_EQ(prepared.op(0).phase, Phase::prepare);
+  std::rotate(unprepared.begin(), unprepared.begin() + 1, unprepared.end());
+  EXPECT_THAT(error_of([&] { make_schedule(prepared, unprepared, kDevice); }),
+              HasSubstr("what prepares a step runs before everything else"));
+}
+
+TEST(Schedule, AnOptimizerOpMayFollowItsGradient) {
+  TrainingOptions options;
+  options.optimizer->clip_norm = 0;
+  const Graph graph = make_training_graph(test::llama_forward({.layers = 1, .tokens = 4}), options);
+  std::vector<OpId> order(graph.ops().size()), fused;
+  std::iota(order.begin(), order.end(), 0);
+  const OpGraph ops = op_graph(graph);
+  std::vector<size_t> waits(order.size());
+  for (size_t i = 0; i < waits.size(); ++i) waits[i] = boost::in_degree(i, ops);
+  const std::function<void(OpId)> run = [&](OpId id) {
+    fused.push_back(id);
+    for (auto [e, end] = boost::out_edges(static_cast<size_t>(id), ops); e != end; ++e) {
+      const auto next = boost::target(*e, ops);
+      if (--waits[next] == 0 && graph.ops()[next].phase == Phase::optimizer) run(static_cast<OpId>(next));
+    }
+  };
+  for (OpId id : order)
+    if (graph.op(id).phase != Phase::optimizer) run(id);
+  const auto peak = [&](const std::vector<OpId>& o) {
+    const std::vector<int64_t> live = live_bytes(make_schedule(graph, o, kDevice), 64);
+    return *std::max_element(live.begin(), live.end());
+  };
+  EXPECT_LT(peak(fused), peak(order));
 }
 
 TEST(Schedule, RepeatsOnlyBodiesThatLeaveNothingTransientToTheOptimizer) {
@@ -224,6 +263,14 @@ TEST(Schedule, RepeatsOnlyBodiesThatLeaveNothingTransientToTheOptimizer) {
   };
   EXPECT_EQ(check(test::llama({.micro_batches = 2})), "no error");
   EXPECT_THAT(check(test::llama({.micro_batches = 1})), HasSubstr("only the last micro-batch's is left"));
+
+  Graph early("early");
+  const ValueId x = early.add_source("x", {DType::f32, {4, 8}}, Category::input);
+  const ValueId sum = early.add_source("sum", {DType::f32, {4, 8}}, Category::gradient);
+  early.add({"accumulate", "add_x", {sum, x}, {}, "", Phase::optimizer});
+  const ValueId y = early.add({"add", "y", {x, x}, {}, "", Phase::backward});
+  early.mark_output(y);
+  EXPECT_THAT(check(early), HasSubstr("the optimizer runs after all micro-batches"));
 }
 
 TEST(WithoutDeadSteps, DropsJustWhatNobodyReads) {

@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 
 /// Everything a reader can ask for.
 void read_all(const Trace& trace) {
-  for (const Run& run : trace.runs()) trace.times(run);
+  for (const auto& run : trace.runs()) trace.times(run);
   for (const TrainingStep& step : trace.steps()) trace.timeline(step.number);
   median_op_seconds(trace);
   const Attribution attribution = attribute(trace);

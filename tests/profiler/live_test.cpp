@@ -6,6 +6,7 @@
 
 #include <random>
 
+#include "base/error.h"
 #include "profiler/attribution.h"
 #include "tests/profiler/sample.h"
 #include "tests/scratch.h"
@@ -37,7 +38,7 @@ class LiveTest : public ScratchTest {
       EXPECT_EQ(trace.steps()[i].number, static_cast<int64_t>(i));
       EXPECT_EQ(trace.steps()[i].loss, Sample::step(static_cast<int64_t>(i)).loss);
     }
-    for (const Run& run : trace.runs())
+    for (const auto& run : trace.runs())
       EXPECT_EQ(
           trace.times(run).front().start_ns,
           Sample::time(run.training_step, run.micro_batch < 0 ? 5 : run.micro_batch, run.first).start_ns);
@@ -97,6 +98,17 @@ TEST_F(LiveTest, HalfARecordIsFinishedLater) {
   EXPECT_EQ(trace.steps().size(), 3u);
   EXPECT_EQ(trace.damage(), "");
   check_steps(trace);
+}
+
+TEST_F(LiveTest, ANewTraceInItsPlaceIsNotTakenForMoreOfIt) {
+  Sample sample;
+  sample.write(path("run.tide"), 3);
+  Trace trace(path("run.tide"));
+  sample.metadata["started"] = "later";
+  sample.write(path("run.tide"), 5);
+  EXPECT_THROW(trace.refresh(), Error);
+  EXPECT_EQ(trace.steps().size(), 3u);
+  check_steps(trace);  // of the old file, which is still mapped
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST_F(TraceTest, GivesBackWhatWasWritten) {
   EXPECT_EQ(trace.program()[2].phase, Phase::optimizer);
 
   ASSERT_EQ(trace.runs().size(), 9u);
-  for (const Run& run : trace.runs()) {
+  for (const auto& run : trace.runs()) {
     const std::vector<TimeSpan> times = trace.times(run);
     ASSERT_EQ(times.size(), static_cast<size_t>(run.count));
     const int32_t micro_batch = run.micro_batch < 0 ? 5 : run.micro_batch;

@@ -1,0 +1,35 @@
+// The program of a training step and what it keeps in memory: the same for a trace and for a plan.
+#pragma once
+
+#include <vector>
+
+#include "base/category.h"
+#include "planner/plan_timeline.h"
+#include "profiler/trace.h"
+
+namespace tidemark::gui {
+
+struct Program {
+  std::vector<ProgramStep> steps;  ///< phase: in which it runs, `backward` for an op that runs again
+  std::vector<TraceBuffer> buffers;
+  std::vector<CategoryBytes> live;  ///< at each step
+  int64_t arena_bytes = 0;          ///< end of the highest buffer
+};
+
+Program program_of(const Trace& trace);
+Program program_of(const PlanTimeline& plan);
+
+/// Whether the two run the same ops in the same order, so that a step of one is that step of the other.
+bool same_ops(const Program& a, const Program& b);
+
+/// Whether they also keep the same bytes at the same places for the same steps.
+bool same_buffers(const Program& a, const Program& b);
+
+inline bool lives_at(const TraceBuffer& b, int32_t step) {
+  return b.first_step <= step && step <= b.last_step;
+}
+
+/// Indices of the buffers that live at a step, in the order of their offsets.
+std::vector<int32_t> live_buffers(const Program& program, int32_t step);
+
+}  // namespace tidemark::gui
