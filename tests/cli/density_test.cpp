@@ -29,8 +29,7 @@ class DensityCommands : public CommandTest {
                      "--learning-rate",
                      rate,
                      "--steps",
-                     std::to_string(steps),
-                     "--json"};
+                     std::to_string(steps)};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
@@ -51,8 +50,8 @@ TEST_F(DensityCommands, TrainEvaluateAndSample) {
       more.insert(more.end(), model.begin(), model.end());
       return more;
     };
-    const json valid = json_of(with("evaluate", {"--data", digits(), "--part", "valid", "--json"}));
-    const json test = json_of(with("evaluate", {"--data", digits(), "--json"}));
+    const json valid = json_of(with("evaluate", {"--data", digits(), "--part", "valid"}));
+    const json test = json_of(with("evaluate", {"--data", digits()}));
     EXPECT_EQ(valid["images"], 250);
     EXPECT_EQ(valid["predicted_peak_bytes"], valid["measured_peak_bytes"]);
     EXPECT_LT(test["nll"], 30);  // 64 fair coins have 44.4
@@ -93,10 +92,10 @@ TEST_F(DensityCommands, ResumedRunsAreUnbrokenOnes) {
 TEST_F(DensityCommands, EvaluateTakesModelsOfTokens) {
   const std::string text = shakespeare();
   json_of({"train", "--model", "llama-tiny", "--data", text, "--batch", "2", "--length", "32", "--steps", "3",
-           "--save", path("llama"), "--json"});
+           "--save", path("llama")});
   const std::string step = path("llama/step-00000003");
   const json result = json_of({"evaluate", "--model", "llama-tiny", "--weights", step, "--data", text,
-                               "--batch", "4", "--length", "32", "--limit", "5", "--json"});
+                               "--batch", "4", "--length", "32", "--limit", "5"});
   EXPECT_EQ(result["tokens"], 5 * 4 * 32);
   EXPECT_NEAR(result["perplexity"], std::exp(result["loss"].get<double>()), 1e-9);
   EXPECT_NEAR(result["loss"], std::log(256.0), 1);

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "executor/training/initialize.h"
 #include "executor/training/state.h"
