@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/planning.h"
 #include "cli/table.h"
 #include "graph/op_def.h"
@@ -109,10 +110,18 @@ json summary(const PlanResult& result, const PlanRequest& request) {
   return j;
 }
 
+void show_progress(const SearchProgress& p) {
+  std::cerr << "  " << p.strategy << ": " << format_seconds(p.seconds) << " a step, at most "
+            << percent(p.seconds / p.lower_bound_seconds - 1) << " slower than any plan\n";
+}
+
 ExitCode run(const Options& o) {
   const BuiltModel built = build(o.model);
-  const PlanRequest request =
+  PlanRequest request =
       plan_request(built.training, o.budget, threads_of(o.model.threads), o.model.micro_batches);
+  catch_interrupts();  // Ctrl-C ends the search, not the program
+  request.stop = stop_requested;
+  if (!o.as_json) request.progress = show_progress;
   if (!o.as_json) print_model(built, o.model);
   const PlanResult result = make_plan(built.training, request);
   if (result.plan && !o.out.empty()) save_plan(*result.plan, built.training, o.out);

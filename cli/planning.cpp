@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "planner/cost/device.h"
+#include "planner/remat/strategy.h"
 #include "profiler/trace.h"
 
 namespace tidemark::cli {
@@ -35,9 +36,15 @@ int64_t budget_bytes(const std::string& text, const PlanRequest& request, const 
 
 void add_budget_options(CLI::App& command, BudgetOptions& o) {
   command.add_option("--budget", o.budget, "Bytes (300MiB), or a share of the unplanned peak (40%)");
-  command.add_option("--strategy", o.strategy, "keep-all, sqrt, chain-dp, or auto: the best of all")
-      ->capture_default_str();
+  std::string names;
+  for (const Strategy* s : strategies()) names += std::string(s->name()) + ", ";
+  command.add_option("--strategy", o.strategy, names + "or auto: the best of all")->capture_default_str();
   command.add_option("--profile", o.profile, "Take op times from this trace");
+  command
+      .add_option("--time-limit", o.time_limit,
+                  "Seconds to look for a faster plan; 0: a fixed number of tries, the same plan everywhere")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int threads, int micro_batches) {
@@ -46,6 +53,7 @@ PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int t
   request.micro_batches = micro_batches;
   request.times = op_times(graph, threads, options.profile);
   request.strategy = options.strategy;
+  request.time_limit_seconds = options.time_limit;
   request.budget_bytes = budget_bytes(options.budget, request, graph);
   return request;
 }
@@ -54,7 +62,8 @@ void add_plan_options(CLI::App& command, PlanOptions& o) {
   auto* file = command.add_option("--plan", o.file, "Run this plan (plan.json)");
   o.budget.strategy.clear();
   add_budget_options(command, o.budget);
-  for (const char* name : {"--budget", "--strategy", "--profile"}) command.get_option(name)->excludes(file);
+  for (const char* name : {"--budget", "--strategy", "--profile", "--time-limit"})
+    command.get_option(name)->excludes(file);
 }
 
 Plan choose_plan(const Graph& graph, const PlanOptions& options, int threads, int micro_batches) {
