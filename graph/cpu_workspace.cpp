@@ -1,6 +1,7 @@
 #include "graph/cpu_workspace.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace tidemark::cpu {
 namespace {
@@ -9,10 +10,14 @@ int64_t rounded(int64_t bytes) {
   return (bytes + 63) / 64 * 64;
 }
 
-constexpr int64_t kTileRows = 512;
+// The largest tile: what is packed of it fits a second-level cache of 1 MiB.
+constexpr int64_t kTileRows = 2048;
 constexpr int64_t kCopiedTileRows = 256;
 constexpr int64_t kTilePanels = 8;
 constexpr int64_t kLargestKBlock = 320;
+// The time it takes to pack an element, or to fetch one of A from where it lies, in multiply-adds.
+constexpr int64_t kPackCost = 24;
+constexpr int64_t kFetchCost = 4;
 
 int64_t divided(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -25,20 +30,32 @@ bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda) {
 }
 
 GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads) {
-  GemmTiles t;
-  t.k_block = divided(k, divided(k, kLargestKBlock));
-  t.panels = divided(n, kPanelColumns);
-  t.rows = divided(m, copy_a ? kCopiedTileRows : kTileRows);
-  t.columns = divided(t.panels, kTilePanels);
-  // A busy neighbour may slow one thread down: leave the others something to take over.
-  const int64_t wanted = 4 * threads;
-  if (t.rows * t.columns < wanted) t.columns = std::min(divided(t.panels, 2), divided(wanted, t.rows));
-  if (t.rows * t.columns < wanted) t.rows = std::min(divided(m, 64), divided(wanted, t.columns));
-  t.rows = std::max<int64_t>(t.rows, 1);
-  const int64_t tile_m = divided(m, t.rows), width = divided(t.panels, t.columns) * kPanelColumns;
-  t.thread_bytes = rounded(4 * (width + width * t.k_block + (copy_a ? tile_m * (t.k_block + 16) + 16 : 0) +
-                                (c_bf16 ? tile_m * width : 0)));
-  return t;
+  GemmTiles best;
+  best.k_block = divided(k, divided(k, kLargestKBlock));
+  best.panels = divided(n, kPanelColumns);
+  const int64_t fewest_rows = divided(m, copy_a ? kCopiedTileRows : kTileRows);
+  const int64_t most_rows = std::max(fewest_rows, divided(m, 32));
+  int64_t best_time = INT64_MAX, tile_m = 0, width = 0;
+  for (int64_t panels = std::min(kTilePanels, best.panels); panels > 0; --panels) {
+    const int64_t columns = divided(best.panels, panels);
+    for (int64_t turns = 1; turns <= 6; ++turns) {
+      const int64_t rows = std::clamp(divided(turns * threads, columns), fewest_rows, most_rows);
+      const int64_t mt = divided(m, rows), nt = panels * kPanelColumns;
+      const int64_t task = mt * nt + nt * kPackCost + mt * (copy_a ? kPackCost : kFetchCost);
+      // The slowest thread's tasks, and a quarter of one for what a busy neighbour may cost.
+      const int64_t time = task * (4 * divided(rows * columns, threads) + (threads > 1 ? 1 : 0));
+      if (time >= best_time) continue;
+      best_time = time;
+      best.rows = rows;
+      best.columns = columns;
+      tile_m = mt;
+      width = nt;
+    }
+  }
+  best.thread_bytes =
+      rounded(4 * (width + width * best.k_block + (copy_a ? tile_m * (best.k_block + 16) + 16 : 0) +
+                   (c_bf16 ? tile_m * width : 0)));
+  return best;
 }
 
 int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads) {
