@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "executor/training/trace_tables.h"
 #include "graph/autodiff.h"
 #include "graph/op_def.h"
 #include "models/model.h"
@@ -29,41 +30,8 @@ void Recording::save_plan(const std::string& path) const {
   tidemark::save_plan(plan_, graph_, path);
 }
 
-std::vector<TraceBuffer> Recording::trace_buffers() const {
-  std::vector<TraceBuffer> rows;
-  for (size_t i = 0; i < plan_.schedule.buffers.size(); ++i) {
-    const Buffer& b = plan_.schedule.buffers[i];
-    const Op& op = graph_.op(plan_.schedule.steps[static_cast<size_t>(b.first_step)].op);
-    TraceBuffer row;
-    const auto value_name = [&](ValueId v) { return graph_.value(v).name; };
-    row.name = b.values.empty() ? op.name + " (workspace)"
-               : b.persistent   ? value_name(b.values.front())
-                                : value_name(b.values.back());
-    if (!b.values.empty()) row.type = graph_.value(b.values.back()).type.text();
-    if (!b.persistent) row.op = op.name;
-    row.module = b.persistent ? row.name : op.module;
-    row.category = b.category;
-    row.bytes = rounded_up(b.bytes, kArenaAlignment);
-    row.offset = plan_.offsets[i];
-    row.first_step = b.first_step;
-    row.last_step = b.last_step;
-    row.persistent = b.persistent;
-    rows.push_back(row);
-  }
-  return rows;
-}
-
-std::vector<ProgramStep> Recording::program() const {
-  std::vector<ProgramStep> steps;
-  for (const Step& s : plan_.schedule.steps) {
-    const Op& op = graph_.op(s.op);
-    steps.push_back({op.name, std::string(op.def->name), op.module, op.phase, s.recompute});
-  }
-  return steps;
-}
-
 TraceWriter Recording::start_trace(const std::string& path) const {
-  return {path, {{"model", graph_.name()}}, trace_buffers(), program()};
+  return {path, {{"model", graph_.name()}}, trace_buffers(graph_, plan_), trace_program(graph_, plan_)};
 }
 
 void Recording::write_step(TraceWriter& writer, int64_t training_step, bool complete) const {

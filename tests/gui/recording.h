@@ -33,9 +33,6 @@ class Recording {
   void save_trace(const std::string& path, int64_t training_steps = 3) const;
 
  private:
-  std::vector<TraceBuffer> trace_buffers() const;
-  std::vector<ProgramStep> program() const;
-
   Graph graph_;
   Plan plan_;
 };

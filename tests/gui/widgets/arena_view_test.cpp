@@ -5,6 +5,7 @@
 
 #include <QToolTip>
 
+#include "executor/training/trace_tables.h"
 #include "gui/widgets/theme.h"
 #include "tests/gui/widgets/plot_fixture.h"
 
@@ -15,29 +16,19 @@ using testing::HasSubstr;
 
 class ArenaViews : public test::PlotTest<ArenaView> {
  protected:
-  std::string name_of_buffer(size_t i) const {
-    const Buffer& b = recording_.plan().schedule.buffers[i];
-    if (b.values.empty())
-      return recording_.graph()
-                 .op(recording_.plan().schedule.steps[static_cast<size_t>(b.first_step)].op)
-                 .name +
-             " (workspace)";
-    return recording_.graph().value(b.persistent ? b.values.front() : b.values.back()).name;
-  }
+  const std::vector<TraceBuffer> rows_ = trace_buffers(recording_.graph(), recording_.plan());
 
   /// The corner of every rectangle that is large enough to look at: its frame's inside, without its name.
   template <typename Check>
   int at_large_rectangles(Check check) const {
     const PlotGeometry plot = geometry();
     const StepClock& clock = scene().main.clock;
-    const auto& buffers = recording_.plan().schedule.buffers;
     int checked = 0;
-    for (size_t i = 0; i < buffers.size(); ++i) {
-      const auto offset = static_cast<double>(recording_.plan().offsets[i]);
-      const double bottom = plot.y_of(offset),
-                   top = plot.y_of(offset + static_cast<double>(buffers[i].bytes));
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      const double bottom = plot.y_of(static_cast<double>(rows_[i].offset)),
+                   top = plot.y_of(static_cast<double>(rows_[i].offset + rows_[i].bytes));
       for (size_t s = 0; s < clock.size(); ++s) {
-        if (clock[s].step != buffers[i].first_step) continue;
+        if (clock[s].step != rows_[i].first_step) continue;
         const double left = plot.x_of(clock[s].begin), right = plot.x_of(clock.end_of(s));
         const double cursor = plot.x_of((clock[state_.cursor()].begin + clock.end_of(state_.cursor())) / 2);
         if (right - left < 8 || bottom - top < 8 || std::abs(left + 3 - cursor) < 3) continue;
@@ -52,8 +43,7 @@ class ArenaViews : public test::PlotTest<ArenaView> {
 TEST_F(ArenaViews, PaintEachBufferAtItsAddress) {
   const QImage picture = plot_.grab().toImage();
   const int rectangles = at_large_rectangles([&](size_t i, int32_t, QPoint corner) {
-    EXPECT_EQ(picture.pixelColor(corner), theme::color_of(recording_.plan().schedule.buffers[i].category))
-        << name_of_buffer(i);
+    EXPECT_EQ(picture.pixelColor(corner), theme::color_of(rows_[i].category)) << rows_[i].name;
   });
   EXPECT_GT(rectangles, 20);
 }
@@ -62,7 +52,7 @@ TEST_F(ArenaViews, HoverTellsTheBufferUnderTheMouse) {
   const int rectangles = at_large_rectangles([&](size_t i, int32_t, QPoint corner) {
     QTest::mouseMove(&plot_, corner + QPoint(0, 40));
     QTest::mouseMove(&plot_, corner);
-    EXPECT_THAT(QToolTip::text().toStdString(), HasSubstr("<b>" + name_of_buffer(i) + "</b>"));
+    EXPECT_THAT(QToolTip::text().toStdString(), HasSubstr("<b>" + rows_[i].name + "</b>"));
   });
   EXPECT_GT(rectangles, 20);
 }
