@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "planner/cost/device.h"
+#include "planner/remat/strategy.h"
 #include "profiler/trace.h"
 
 namespace tidemark::cli {
@@ -35,7 +36,7 @@ int64_t budget_bytes(const std::string& text, const PlanRequest& request, const 
 
 void add_budget_options(CLI::App& command, BudgetOptions& o) {
   command.add_option("--budget", o.budget, "Bytes (300MiB), or a share of the unplanned peak (40%)");
-  command.add_option("--strategy", o.strategy, "keep-all, sqrt, chain-dp, or auto: the best of all")
+  command.add_option("--strategy", o.strategy, "One of " + strategy_names() + "; auto: the best of all")
       ->capture_default_str();
   command.add_option("--profile", o.profile, "Take op times from this trace");
 }

@@ -11,15 +11,18 @@ const std::vector<const Strategy*>& strategies() {
   return all;
 }
 
+std::string strategy_names() {
+  std::string names = "auto";
+  for (const Strategy* s : strategies()) names += ", " + std::string(s->name());
+  return names;
+}
+
 std::vector<const Strategy*> find_strategies(std::string_view name) {
   if (name == "auto") return strategies();
-  std::string known = "auto";
-  for (const Strategy* s : strategies()) {
+  for (const Strategy* s : strategies())
     if (s->name() == name) return {s};
-    known += ", " + std::string(s->name());
-  }
   throw Error("cannot plan", "strategy", "there is none called '" + std::string(name) + "'",
-              "use one of: " + known);
+              "use one of: " + strategy_names());
 }
 
 }  // namespace tidemark

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +38,7 @@ const Strategy& local_search_strategy();
 
 /// In the order in which `auto` asks them.
 const std::vector<const Strategy*>& strategies();
+std::string strategy_names();  ///< "auto, keep-all, …"
 /// Those that a name stands for: one, or all for "auto". Throws Error where there is none of that name.
 std::vector<const Strategy*> find_strategies(std::string_view name);
 
