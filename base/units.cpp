@@ -83,4 +83,8 @@ std::string format_seconds(double s) {
   return printed("%.2f %s", s, "s");
 }
 
+std::string format_percent(double fraction) {
+  return printed("%.1f %s", 100 * fraction, "%");
+}
+
 }  // namespace tidemark

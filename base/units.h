@@ -21,4 +21,7 @@ std::string format_count(int64_t n);
 /// 0.0123 -> "12.3 ms".
 std::string format_seconds(double seconds);
 
+/// 0.123 -> "12.3 %".
+std::string format_percent(double fraction);
+
 }  // namespace tidemark

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/median.h"
 #include "executor/cpu/isa.h"
 #include "executor/io/batch.h"
 #include "executor/training/initialize.h"
@@ -74,9 +75,7 @@ nlohmann::json measure(const Options& o) {
   std::vector<double> seconds;
   for (int i = 0; i < o.steps; ++i) seconds.push_back(session.step([](Runtime&, int64_t, int) {}).seconds);
   seconds.erase(seconds.begin(), seconds.begin() + std::min<std::ptrdiff_t>(2, o.steps - 1));
-  std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2),
-                   seconds.end());
-  return {{"step_seconds_median", seconds[seconds.size() / 2]},
+  return {{"step_seconds_median", median(seconds)},
           {"tokens", spec.tokens},
           {"planned_peak_bytes", planned.plan->arena_bytes},
           {"measured_peak_bytes", runtime.resident_bytes()},

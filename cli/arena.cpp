@@ -58,11 +58,11 @@ void print_text(const std::vector<arena::Buffer>& buffers, const Options& o, int
       print_row("end", exact_bytes(s.end));
       print_row("method", s.method);
       print_row("optimality",
-                s.optimal()
-                    ? "no placement ends lower"
-                    : "at most " +
-                          percent(static_cast<double>(s.end) / static_cast<double>(s.lower_bound) - 1) +
-                          " over the lowest end");
+                s.optimal() ? "no placement ends lower"
+                            : "at most " +
+                                  format_percent(
+                                      static_cast<double>(s.end) / static_cast<double>(s.lower_bound) - 1) +
+                                  " over the lowest end");
       break;
     case Status::infeasible: print_row("result", "infeasible: no placement fits"); break;
     case Status::not_found:

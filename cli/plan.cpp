@@ -68,21 +68,21 @@ void print_plan(const Graph& graph, const Plan& plan) {
   print_row("strategy", plan.strategy + ", found in " + format_seconds(plan.solve_seconds));
   print_row("predicted peak", exact_bytes(plan.arena_bytes));
   print_row("unplanned peak", exact_bytes(plan.unplanned_peak_bytes) + ": " +
-                                  percent(static_cast<double>(plan.arena_bytes) /
-                                          static_cast<double>(plan.unplanned_peak_bytes)) +
+                                  format_percent(static_cast<double>(plan.arena_bytes) /
+                                                 static_cast<double>(plan.unplanned_peak_bytes)) +
                                   " of it");
   for (int c = 0; c < kCategoryCount; ++c)
     if (const int64_t bytes = plan.peak_by_category[static_cast<size_t>(c)]; bytes > 0)
       print_row("  " + std::string(name_of(static_cast<Category>(c))), format_bytes(bytes));
   print_row("predicted step", format_seconds(plan.predicted_seconds) + " by " + plan.cost_model + " times, " +
-                                  percent(plan.predicted_seconds / plan.unplanned_seconds - 1) +
+                                  format_percent(plan.predicted_seconds / plan.unplanned_seconds - 1) +
                                   " over unplanned");
-  print_row("optimality gap", "at most " + percent(plan.gap) + " slower than any plan" +
+  print_row("optimality gap", "at most " + format_percent(plan.gap) + " slower than any plan" +
                                   (plan.budget_bytes > 0 ? " in this budget" : ""));
   print_row("arena", "fragmentation " +
-                         percent(static_cast<double>(plan.arena_bytes) /
-                                     static_cast<double>(std::max<int64_t>(1, plan.live_bytes)) -
-                                 1) +
+                         format_percent(static_cast<double>(plan.arena_bytes) /
+                                            static_cast<double>(std::max<int64_t>(1, plan.live_bytes)) -
+                                        1) +
                          " over the bytes live at the peak");
   print_wrapped("recomputed", recomputed(graph, plan));
 }

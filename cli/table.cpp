@@ -43,10 +43,4 @@ std::string decimal_bytes(int64_t bytes) {
   return text;
 }
 
-std::string percent(double fraction) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f %%", 100 * fraction);
-  return text;
-}
-
 }  // namespace tidemark::cli

@@ -22,7 +22,4 @@ std::string exact_bytes(int64_t bytes);
 /// With decimal prefixes, as states of models are usually given: "107.8 GB".
 std::string decimal_bytes(int64_t bytes);
 
-/// 0.123 -> "12.3 %".
-std::string percent(double fraction);
-
 }  // namespace tidemark::cli

@@ -1,8 +1,8 @@
 #include "cli/training_run.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/median.h"
 #include "executor/training/initialize.h"
 #include "executor/training/state.h"
 
@@ -53,11 +53,7 @@ StepResult TrainingRun::step() {
 }
 
 double TrainingRun::median_step_seconds() const {
-  if (seconds_.empty()) return 0;
-  std::vector<double> sorted = seconds_;
-  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-  std::nth_element(sorted.begin(), middle, sorted.end());
-  return *middle;
+  return seconds_.empty() ? 0 : median(seconds_);
 }
 
 int64_t TrainingRun::outside_growth_bytes() const {

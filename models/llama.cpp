@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "graph/cpu_workspace.h"
 #include "models/architectures.h"
 #include "models/rope_scaling.h"
 
@@ -152,12 +151,7 @@ class Llama final : public Model {
     x = norm(block, "model.norm", x);
     const ValueId head =
         tied_ ? embedding : parameter(block, "lm_head.weight", {vocabulary_, hidden_}, normal());
-    graph.mark_output(
-        graph.add({.kind = "linear_cross_entropy",
-                   .name = "loss",
-                   .inputs = {x, head, labels},
-                   .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(batch.tokens, vocabulary_)}},
-                   .module = "lm_head"}));
+    add_language_model_loss(graph, x, head, labels, "lm_head");
   }
 
   int64_t hidden_, intermediate_, layers_, heads_, kv_heads_;

@@ -143,12 +143,7 @@ class MambaModel : public Model {
     x = norm(block, "backbone.norm_f", x);
     const ValueId head =
         tied_ ? embedding : parameter(block, "lm_head.weight", {vocabulary_, hidden_}, normal());
-    graph.mark_output(
-        graph.add({.kind = "linear_cross_entropy",
-                   .name = "loss",
-                   .inputs = {x, head, labels},
-                   .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(batch.tokens, vocabulary_)}},
-                   .module = "lm_head"}));
+    add_language_model_loss(graph, x, head, labels, "lm_head");
   }
 
   bool bias_, conv_bias_, f32_residual_, rescale_, tied_;

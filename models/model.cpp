@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_file.h"
+#include "graph/cpu_workspace.h"
 #include "models/architectures.h"
 #include "models/presets.h"
 
@@ -39,6 +40,17 @@ Graph Model::build(const BatchSpec& batch) const {
   Graph graph(family_);
   add_ops(graph, batch);
   return graph;
+}
+
+void Model::add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
+                                    const std::string& module, ValueId bias) const {
+  const int64_t tokens = graph.value(x).type.shape[0];
+  graph.mark_output(
+      graph.add({.kind = "linear_cross_entropy",
+                 .name = "loss",
+                 .inputs = {x, weight, labels, bias},
+                 .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(tokens, vocabulary_)}},
+                 .module = module}));
 }
 
 std::vector<ParameterSpec> Model::parameters() const {

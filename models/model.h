@@ -46,6 +46,10 @@ class Model {
   Model(std::string family, const nlohmann::json& config);
   virtual void add_ops(Graph& graph, const BatchSpec& batch) const = 0;
 
+  /// Ends the graph: the output `loss` of the head `weight` [vocabulary, D], `bias` on x [tokens, D].
+  void add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
+                               const std::string& module, ValueId bias = kNone) const;
+
   int64_t vocabulary_ = 0;
 
  private:

@@ -3,7 +3,6 @@
 // stands after the embedding, between layers and after the last one (Zaremba et al., arXiv 1409.2329).
 #include <cmath>
 
-#include "graph/cpu_workspace.h"
 #include "models/architectures.h"
 
 namespace tidemark {
@@ -115,12 +114,7 @@ class RecurrentModel final : public Model {
     const ValueId decoder =
         tied_ ? encoder : parameter("decoder.weight", {vocabulary_, width()}, uniform(0.1));
     const ValueId bias = parameter("decoder.bias", {vocabulary_}, {Initializer::Kind::constant, 0});
-    graph.mark_output(
-        graph.add({.kind = "linear_cross_entropy",
-                   .name = "loss",
-                   .inputs = {x, decoder, labels, bias},
-                   .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(batch.tokens, vocabulary_)}},
-                   .module = "decoder"}));
+    add_language_model_loss(graph, x, decoder, labels, "decoder", bias);
   }
 
   int64_t gates_, hidden_, layers_;

@@ -14,10 +14,6 @@ std::string cut(const std::string& module, int depth) {
   return module.empty() ? "(inputs)" : module.substr(0, at);
 }
 
-bool lives_at(const TraceBuffer& b, int32_t step) {
-  return b.first_step <= step && step <= b.last_step;
-}
-
 std::vector<OpKindTime> op_kind_times(const Trace& trace) {
   const auto medians = median_op_seconds(trace);
   std::map<std::string, OpKindTime> kinds;

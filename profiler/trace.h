@@ -29,6 +29,10 @@ struct TraceBuffer {
   bool persistent = false;
 };
 
+inline bool lives_at(const TraceBuffer& b, int32_t step) {
+  return b.first_step <= step && step <= b.last_step;
+}
+
 /// One op of the program, in execution order. The program is what a plan fixes: it is the same in every
 /// training step.
 struct ProgramStep {

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/live_bytes.h"
+#include "base/median.h"
 #include "profiler/trace.h"
 
 namespace tidemark {
@@ -73,11 +75,7 @@ std::unordered_map<std::string, double> median_op_seconds(const Trace& trace) {
                                                                                   times[i].start_ns);
   }
   std::unordered_map<std::string, double> medians;
-  for (auto& [op, ns] : durations) {
-    const auto middle = ns.begin() + static_cast<std::ptrdiff_t>(ns.size() / 2);
-    std::nth_element(ns.begin(), middle, ns.end());
-    medians[op] = static_cast<double>(*middle) * 1e-9;
-  }
+  for (auto& [op, ns] : durations) medians[op] = static_cast<double>(median(std::move(ns))) * 1e-9;
   return medians;
 }
 

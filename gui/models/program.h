@@ -25,10 +25,6 @@ bool same_ops(const Program& a, const Program& b);
 /// Whether they also keep the same bytes at the same places for the same steps.
 bool same_buffers(const Program& a, const Program& b);
 
-inline bool lives_at(const TraceBuffer& b, int32_t step) {
-  return b.first_step <= step && step <= b.last_step;
-}
-
 /// Indices of the buffers that live at a step, in the order of their offsets.
 std::vector<int32_t> live_buffers(const Program& program, int32_t step);
 

@@ -14,12 +14,6 @@ SummaryRow bytes_row(const std::string& label, int64_t bytes) {
   return {label, format_bytes(bytes), format_count(bytes) + " bytes"};
 }
 
-std::string percent(double fraction) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f %%", 100 * fraction);
-  return text;
-}
-
 /// Of all training steps; 0 where it was not recorded.
 int64_t measured_peak(const Trace& trace) {
   int64_t peak = 0;
@@ -66,8 +60,8 @@ void add_plan(const Session& session, std::vector<SummaryRow>& rows) {
   if (plan.unplanned_peak_bytes > 0) {
     rows.push_back(bytes_row("Unplanned peak", plan.unplanned_peak_bytes));
     rows.push_back({"Plan saves",
-                    percent(1 - static_cast<double>(plan.predicted_peak_bytes) /
-                                    static_cast<double>(plan.unplanned_peak_bytes)),
+                    format_percent(1 - static_cast<double>(plan.predicted_peak_bytes) /
+                                           static_cast<double>(plan.unplanned_peak_bytes)),
                     "Of the unplanned peak."});
   }
   if (plan.budget_bytes > 0) {
@@ -75,7 +69,7 @@ void add_plan(const Session& session, std::vector<SummaryRow>& rows) {
     rows.push_back(headroom(plan.predicted_peak_bytes, plan.budget_bytes));
   }
   rows.push_back({"Strategy", plan.strategy, "Op times: " + plan.cost_model});
-  rows.push_back({"Optimality gap", "at most " + percent(plan.gap),
+  rows.push_back({"Optimality gap", "at most " + format_percent(plan.gap),
                   "No plan within the budget is faster by more than this."});
 }
 
