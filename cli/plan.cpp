@@ -8,6 +8,7 @@
 #include "cli/planning.h"
 #include "cli/table.h"
 #include "graph/op_def.h"
+#include "graph/serialize.h"
 
 namespace tidemark::cli {
 namespace {
@@ -16,6 +17,7 @@ using nlohmann::json;
 
 struct Options {
   ModelOptions model;
+  std::string graph;
   BudgetOptions budget;
   std::string out;
   bool as_json = false;
@@ -48,6 +50,18 @@ void print_model(const BuiltModel& built, const ModelOptions& o) {
                     decimal_bytes(s.optimizer) + " optimizer");
   print_row("", std::to_string(s.parameters / n) + " + " + std::to_string(s.gradients / n) + " + " +
                     std::to_string(s.optimizer / n) + " bytes per parameter");
+}
+
+void print_graph(const Graph& graph) {
+  CategoryBytes states{};
+  int64_t made = 0;
+  for (const Value& v : graph.values())
+    (v.producer == kNone ? states[static_cast<size_t>(v.category)] : made) += v.bytes();
+  print_row("graph", graph.name() + ", " + format_count(static_cast<int64_t>(graph.ops().size())) + " ops");
+  for (int c = 0; c < kCategoryCount; ++c)
+    if (const int64_t bytes = states[static_cast<size_t>(c)]; bytes > 0)
+      print_row("  given: " + std::string(name_of(static_cast<Category>(c))), format_bytes(bytes));
+  print_row("  made", format_bytes(made));
 }
 
 /// Op kinds that run again, the longest first: "12x swiglu, 12x rms_norm".
@@ -109,17 +123,28 @@ json summary(const PlanResult& result, const PlanRequest& request) {
   return j;
 }
 
-ExitCode run(const Options& o) {
-  const BuiltModel built = build(o.model);
-  const PlanRequest request =
-      plan_request(built.training, o.budget, threads_of(o.model.threads), o.model.micro_batches);
+/// The graph to plan, once it is printed what it is.
+Graph subject(const Options& o) {
+  if (!o.graph.empty()) {
+    Graph graph = load_graph(o.graph);
+    if (!o.as_json) print_graph(graph);
+    return graph;
+  }
+  BuiltModel built = build(o.model);
   if (!o.as_json) print_model(built, o.model);
-  const PlanResult result = make_plan(built.training, request);
-  if (result.plan && !o.out.empty()) save_plan(*result.plan, built.training, o.out);
+  return std::move(built.training);
+}
+
+ExitCode run(const Options& o) {
+  const Graph graph = subject(o);
+  const PlanRequest request =
+      plan_request(graph, o.budget, threads_of(o.model.threads), o.model.micro_batches);
+  const PlanResult result = make_plan(graph, request);
+  if (result.plan && !o.out.empty()) save_plan(*result.plan, graph, o.out);
   if (o.as_json) {
     std::cout << summary(result, request).dump(2) << "\n";
   } else if (result.plan) {
-    print_plan(built.training, *result.plan);
+    print_plan(graph, *result.plan);
     if (!o.out.empty()) print_row("written to", o.out);
   } else {
     print_row("budget", exact_bytes(request.budget_bytes) + ": does not fit");
@@ -136,6 +161,10 @@ void add_plan(CLI::App& app, ExitCode& status) {
   auto* command = app.add_subcommand("plan", "Choose what to keep and what to recompute within a budget");
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
+  auto* graph = command->add_option("--graph", o->graph, "Any training graph (JSON: docs/formats.md)");
+  for (const char* of_model : {"--model", "--config", "--batch", "--length", "--dtype", "--packing",
+                               "--clip-norm", "--weight-decay"})
+    graph->excludes(command->get_option(of_model));
   add_budget_options(*command, o->budget);
   command->add_option("--out", o->out, "Write the plan here (plan.json)");
   command->add_flag("--json", o->as_json, "Print JSON");

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "graph/op_def.h"
+#include "graph/opaque.h"
 
 namespace tidemark {
 namespace {
@@ -62,13 +62,14 @@ OpId Graph::add_op(NewOp op) {
   if (def.variadic_outputs() ? types.size() != op.outputs.size() : types.size() != def.output_names.size())
     throw op_error(op.name, "there is not one name for each output");
   const auto id = static_cast<OpId>(ops_.size());
+  const std::vector<Alias> aliases = aliases_of(made);
   for (size_t i = 0; i < types.size(); ++i) {
     if (types[i].shape.rank() == 0) {  // an optional output that this op does not have
       made.outputs.push_back(kNone);
       continue;
     }
     Category category = op.category;
-    for (const Alias& a : def.aliases)
+    for (const Alias& a : aliases)
       if (a.required && a.out == static_cast<int>(i) && made.inputs.at(static_cast<size_t>(a.in)) != kNone)
         category = value(made.inputs[static_cast<size_t>(a.in)]).category;
     const std::string name =

@@ -1,10 +1,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_file.h"
+#include "graph/json_field.h"
+#include "graph/json_opaque.h"
 #include "graph/op_def.h"
+#include "graph/opaque.h"
 #include "graph/serialize.h"
 
 using nlohmann::json;
+using tidemark::graph_io::Field;
 
 namespace tidemark {
 namespace {
@@ -26,49 +31,16 @@ json to_json(const Attributes& attributes) {
   return out;
 }
 
-/// A field of a JSON object, read with errors that say which.
-class Field {
- public:
-  Field(const json& value, std::string path) : value_(value), path_(std::move(path)) {}
-
-  Field operator[](const char* key) const {
-    if (!value_.is_object() || !value_.contains(key)) fail(std::string("the field '") + key + "' is missing");
-    return {value_.at(key), path_ + "." + key};
-  }
-  bool has(const char* key) const { return value_.is_object() && value_.contains(key); }
-  std::vector<Field> items() const {
-    if (!value_.is_array()) fail("is not a list");
-    std::vector<Field> out;
-    for (size_t i = 0; i < value_.size(); ++i)
-      out.emplace_back(value_[i], path_ + "[" + std::to_string(i) + "]");
-    return out;
-  }
-  std::string text() const {
-    if (!value_.is_string()) fail("is not a string");
-    return value_.get<std::string>();
-  }
-  int64_t integer() const {
-    if (!value_.is_number_integer()) fail("is not an integer");
-    return value_.get<int64_t>();
-  }
-  double number() const {
-    if (!value_.is_number()) fail("is not a number");
-    return value_.get<double>();
-  }
-  bool flag() const {
-    if (!value_.is_boolean()) fail("is neither true nor false");
-    return value_.get<bool>();
-  }
-  const json& raw() const { return value_; }
-  const std::string& path() const { return path_; }
-  [[noreturn]] void fail(const std::string& why) const { throw Error("bad graph", path_, why); }
-
- private:
-  const json& value_;
-  std::string path_;
-};
+/// Of a source or an output. Bytes whose meaning nobody knows are written as their number alone.
+void set_type(json& document, const TensorType& type) {
+  if (type.dtype == DType::u8 && type.shape.rank() == 1)
+    document["bytes"] = type.shape[0];
+  else
+    document["type"] = to_json(type);
+}
 
 TensorType type_from(const Field& field) {
+  field.expect_only({"dtype", "shape"});
   TensorType type;
   type.dtype = dtype_from(field["dtype"].text(), field.path() + ".dtype");
   const auto dims = field["shape"].items();
@@ -83,6 +55,15 @@ TensorType type_from(const Field& field) {
   }
   if (elements * 4 > 9e18) field.fail("has more than 2^63 bytes");
   return type;
+}
+
+/// Of a source or an output.
+TensorType value_type_from(const Field& value) {
+  if (!value.has("bytes")) return type_from(value["type"]);
+  if (value.has("type")) value.fail("has both 'bytes' and a 'type'", "leave one out");
+  const int64_t bytes = value["bytes"].integer();
+  if (bytes < 0) value["bytes"].fail("is negative");
+  return {DType::u8, {bytes}};
 }
 
 Attributes attributes_from(const Field& field) {
@@ -108,6 +89,7 @@ Attributes attributes_from(const Field& field) {
 }
 
 Initializer initializer_from(const Field& field) {
+  field.expect_only({"kind", "scale", "low"});
   const std::string kind = field["kind"].text();
   for (size_t i = 0; i < std::size(kInitializerNames); ++i)
     if (kind == kInitializerNames[i])
@@ -117,6 +99,7 @@ Initializer initializer_from(const Field& field) {
 }
 
 ParameterGroup group_from(const Field& field) {
+  field.expect_only({"decays", "learning_rate_scale"});
   return {field["decays"].flag(), field["learning_rate_scale"].number()};
 }
 
@@ -128,7 +111,9 @@ std::vector<ValueId> ids_from(const Graph& graph, const Field& field) {
       continue;
     }
     ids.push_back(graph.find(item.text()));
-    if (ids.back() == kNone) item.fail("no earlier value is called '" + item.text() + "'");
+    if (ids.back() == kNone)
+      item.fail("no source or earlier op makes '" + item.text() + "'",
+                "list each op behind all whose values it reads; a cycle has no such order");
   }
   return ids;
 }
@@ -150,7 +135,8 @@ json to_json(const Graph& graph) {
   json sources = json::array(), ops = json::array();
   for (const Value& v : graph.values()) {
     if (v.producer != kNone) continue;
-    json s = {{"name", v.name}, {"type", to_json(v.type)}, {"category", name_of(v.category)}};
+    json s = {{"name", v.name}, {"category", name_of(v.category)}};
+    set_type(s, v.type);
     if (v.init.kind != Initializer::Kind::none)
       s["init"] = {{"kind", kInitializerNames[static_cast<int>(v.init.kind)]}, {"scale", v.init.scale}};
     if (v.init.low != 0) s["init"]["low"] = v.init.low;
@@ -166,7 +152,8 @@ json to_json(const Graph& graph) {
         continue;
       }
       const Value& v = graph.value(id);
-      outputs.push_back({{"name", v.name}, {"type", to_json(v.type)}, {"category", name_of(v.category)}});
+      json& output = outputs.emplace_back(json{{"name", v.name}, {"category", name_of(v.category)}});
+      set_type(output, v.type);
     }
     json j = {{"name", op.name},
               {"op", op.def->name},
@@ -176,6 +163,7 @@ json to_json(const Graph& graph) {
               {"module", op.module},
               {"phase", name_of(op.phase)}};
     if (op.source != kNone) j["source"] = graph.op(op.source).name;
+    if (is_opaque(op)) graph_io::spread_opaque(graph, op, j);
     ops.push_back(std::move(j));
   }
   return {{"tidemark_graph", kVersion},
@@ -185,56 +173,93 @@ json to_json(const Graph& graph) {
           {"outputs", names_of(graph, graph.outputs())}};
 }
 
-Graph graph_from_json(const json& document, const std::string& where) {
-  const Field root(document, where);
-  if (const int64_t version = root["tidemark_graph"].integer(); version != kVersion)
-    root["tidemark_graph"].fail("is version " + std::to_string(version) + ", this program reads version " +
-                                std::to_string(kVersion));
-  Graph graph(root["name"].text());
-  for (const Field& s : root["sources"].items())
-    graph.add_source(s["name"].text(), type_from(s["type"]),
-                     category_from(s["category"].text(), s.path() + ".category"),
-                     s.has("init") ? initializer_from(s["init"]) : Initializer{},
-                     s.has("group") ? group_from(s["group"]) : ParameterGroup{});
-  std::unordered_map<std::string, OpId> op_ids;
-  for (const Field& o : root["ops"].items()) {
-    OpId source = kNone;
-    if (o.has("source")) {
-      const auto it = op_ids.find(o["source"].text());
-      if (it == op_ids.end()) o["source"].fail("no earlier op is called '" + o["source"].text() + "'");
-      source = it->second;
+namespace {
+
+class Reader {
+ public:
+  Reader(const json& document, const std::string& where) : root_(document, where) {}
+
+  Graph run() {
+    root_.expect_only({"tidemark_graph", "name", "sources", "ops", "outputs"});
+    if (const int64_t version = root_["tidemark_graph"].integer(); version != kVersion)
+      root_["tidemark_graph"].fail("is version " + std::to_string(version) + ", this program reads version " +
+                                   std::to_string(kVersion));
+    graph_ = Graph(root_["name"].text());
+    for (const Field& s : root_["sources"].items()) add_source(s);
+    const std::vector<Field> ops = root_["ops"].items();
+    if (ops.empty()) root_["ops"].fail("is empty: there is nothing to plan");
+    for (const Field& o : ops) add_op(o);
+    for (ValueId id : ids_from(graph_, root_["outputs"])) {
+      if (id == kNone) root_["outputs"].fail("has an absent value");
+      graph_.mark_output(id);
     }
-    const auto outputs = o["outputs"].items();
-    Graph::NewOp made{o["op"].text(),
-                      o["name"].text(),
-                      ids_from(graph, o["inputs"]),
-                      attributes_from(o["attributes"]),
-                      o["module"].text(),
-                      phase_from(o["phase"].text(), o.path() + ".phase"),
-                      source};
-    if (find_op(made.kind, made.name).variadic_outputs())
+    validate(graph_);
+    return std::move(graph_);
+  }
+
+ private:
+  void add_source(const Field& s) {
+    s.expect_only({"name", "type", "bytes", "category", "init", "group"});
+    graph_.add_source(s["name"].text(), value_type_from(s),
+                      category_from(s["category"].text(), s.path() + ".category"),
+                      s.has("init") ? initializer_from(s["init"]) : Initializer{},
+                      s.has("group") ? group_from(s["group"]) : ParameterGroup{});
+  }
+
+  OpId source_of(const Field& o) const {
+    if (!o.has("source")) return kNone;
+    const auto found = op_ids_.find(o["source"].text());
+    if (found == op_ids_.end()) o["source"].fail("no earlier op is called '" + o["source"].text() + "'");
+    return found->second;
+  }
+
+  void add_op(const Field& o) {
+    o.expect_only({"op", "name", "inputs", "outputs", "attributes", "module", "phase", "source"});
+    Graph::NewOp made{.kind = o["op"].text(),
+                      .name = o["name"].text(),
+                      .inputs = ids_from(graph_, o["inputs"]),
+                      .module = o.has("module") ? o["module"].text() : "",
+                      .phase = phase_from(o["phase"].text(), o.path() + ".phase"),
+                      .source = source_of(o)};
+    const bool opaque = find_op(made.kind, made.name).variadic_outputs();
+    made.attributes = opaque ? graph_io::opaque_attributes(o) : attributes_from(o["attributes"]);
+    const std::vector<Field> outputs = o["outputs"].items();
+    if (opaque)
       for (const Field& output : outputs) made.outputs.push_back(output["name"].text());
-    const OpId id = graph.add_op(std::move(made));
-    op_ids[o["name"].text()] = id;
-    const Op& op = graph.op(id);
-    if (outputs.size() != op.outputs.size()) o["outputs"].fail("has another number of outputs than the op");
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (outputs[i].raw().is_null() != (op.outputs[i] == kNone))
-        outputs[i].fail("is optional and does not match");
-      if (op.outputs[i] == kNone) continue;
-      const Value& v = graph.value(op.outputs[i]);
-      if (outputs[i]["name"].text() != v.name) outputs[i].fail("should be called '" + v.name + "'");
-      if (type_from(outputs[i]["type"]) != v.type) outputs[i].fail("should be " + v.type.text());
-      graph.set_category(op.outputs[i],
-                         category_from(outputs[i]["category"].text(), outputs[i].path() + ".category"));
-    }
+    const OpId id = graph_.add_op(std::move(made));
+    if (!op_ids_.emplace(o["name"].text(), id).second) o["name"].fail("is the name of two ops");
+    if (outputs.size() != graph_.op(id).outputs.size())
+      o["outputs"].fail("has another number of outputs than the op");
+    for (size_t i = 0; i < outputs.size(); ++i) check_output(outputs[i], graph_.op(id).outputs[i], opaque);
   }
-  for (ValueId id : ids_from(graph, root["outputs"])) {
-    if (id == kNone) root["outputs"].fail("has an absent value");
-    graph.mark_output(id);
+
+  void check_output(const Field& output, ValueId id, bool opaque) {
+    if (output.raw().is_null() != (id == kNone)) output.fail("is optional and does not match");
+    if (id == kNone) return;
+    if (opaque)
+      output.expect_only({"name", "bytes", "category", "updates", "may_overwrite"});
+    else
+      output.expect_only({"name", "type", "category"});
+    const Value& v = graph_.value(id);
+    if (output["name"].text() != v.name) output.fail("should be called '" + v.name + "'");
+    if (value_type_from(output) != v.type) output.fail("should be " + v.type.text());
+    if (output.has("category"))
+      graph_.set_category(id, category_from(output["category"].text(), output.path() + ".category"));
   }
-  validate(graph);
-  return graph;
+
+  Field root_;
+  Graph graph_;
+  std::unordered_map<std::string, OpId> op_ids_;
+};
+
+}  // namespace
+
+Graph graph_from_json(const json& document, const std::string& where) {
+  return Reader(document, where).run();
+}
+
+Graph load_graph(const std::string& path) {
+  return graph_from_json(read_python_json(path, "bad graph"), path);
 }
 
 std::string fingerprint(const Graph& graph) {

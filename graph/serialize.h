@@ -11,9 +11,12 @@
 namespace tidemark {
 
 nlohmann::json to_json(const Graph& graph);
-/// Rebuilds and re-infers every op; throws Error naming the field where the document is not a graph or
-/// says another type than the op infers. `where` names the file.
+/// Rebuilds and re-infers every op; throws Error naming the field where the document is not a graph, has
+/// no op, or says another type than the op infers. `where` names the file.
 Graph graph_from_json(const nlohmann::json& json, const std::string& where);
+
+/// Reads the file; the same errors.
+Graph load_graph(const std::string& path);
 
 /// 16 hexadecimal digits over everything in the graph but its own name.
 std::string fingerprint(const Graph& graph);
@@ -26,7 +29,7 @@ void write_graphviz(std::ostream& out, const Graph& graph);
 
 /// Checks what construction through Graph's functions guarantees and a hand-made document may break:
 /// every op reads only what stands before it, required aliases are the last readers of what they
-/// overwrite, phases do not go back. Throws Error naming the op.
+/// overwrite, phases do not go back, all bytes are at most 2^48. Throws Error naming the op.
 void validate(const Graph& graph);
 
 }  // namespace tidemark

@@ -4,7 +4,7 @@
 #include <boost/graph/dominator_tree.hpp>
 #include <limits>
 
-#include "graph/op_def.h"
+#include "graph/opaque.h"
 
 namespace tidemark {
 namespace {
@@ -53,7 +53,7 @@ OpGraph op_graph(const Graph& graph) {
   }
   for (size_t i = 0; i < graph.ops().size(); ++i) {
     const Op& op = graph.ops()[i];
-    for (const Alias& a : op.def->aliases) {
+    for (const Alias& a : aliases_of(op)) {
       const auto in = static_cast<size_t>(a.in);
       if (!a.required || in >= op.inputs.size() || op.inputs[in] == kNone) continue;
       for (OpId reader : consumers[static_cast<size_t>(op.inputs[in])])

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "graph/opaque.h"
 
 namespace tidemark {
 namespace {
@@ -75,7 +76,7 @@ void Binder::find_instances(int32_t step) {
     instance(read).last_read = step;
     reads[i] = read;
   }
-  for (const Alias& a : op.def->aliases) {
+  for (const Alias& a : aliases_of(op)) {
     const auto in = static_cast<size_t>(a.in), out = static_cast<size_t>(a.out);
     if (a.required && in < reads.size() && reads[in] != kNone && out < op.outputs.size() &&
         op.outputs[out] != kNone)
@@ -133,7 +134,7 @@ bool Binder::may_take(int32_t step, int in, const std::vector<int32_t>& ins, int
 int32_t Binder::storage_for(int32_t step, int out, const std::vector<int32_t>& ins, Step& bound) {
   const Op& op = op_at(step);
   const Value& value = graph_.value(op.outputs[static_cast<size_t>(out)]);
-  for (const Alias& a : op.def->aliases) {
+  for (const Alias& a : aliases_of(op)) {
     if (a.out != out || a.required || !may_take(step, a.in, ins, value.bytes(), bound)) continue;
     return bound.inputs[static_cast<size_t>(a.in)];
   }
@@ -149,7 +150,7 @@ void Binder::bind_step(int32_t step) {
   bound.outputs.assign(outs.size(), kNone);
   for (int32_t i : ins) bound.inputs.push_back(i == kNone ? kNone : instance(i).buffer);
   // Required aliases first: an optional one must not take their storage.
-  for (const Alias& a : op.def->aliases) {
+  for (const Alias& a : aliases_of(op)) {
     const auto in = static_cast<size_t>(a.in), out = static_cast<size_t>(a.out);
     if (!a.required || in >= ins.size() || ins[in] == kNone || out >= outs.size() || outs[out] == kNone)
       continue;

@@ -45,7 +45,7 @@ struct Plan {
   double lower_bound_seconds = 0;  ///< no plan within this budget is faster, by the same cost model
   double gap = 0;                  ///< predicted_seconds / lower_bound_seconds - 1
   double solve_seconds = 0;
-  std::string cost_model;  ///< "analytic" or "profile"
+  std::string cost_model;  ///< as OpTimes::model
 };
 
 /// The schedule's buffers as the arena solver takes them: sizes rounded up to kArenaAlignment.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "graph/opaque.h"
 #include "planner/liveness.h"
 
 namespace tidemark {
@@ -38,7 +39,8 @@ void check_order(const Graph& graph, const std::vector<OpId>& order) {
 }  // namespace
 
 bool may_run_again(const Op& op) {
-  const bool in_place = std::any_of(op.def->aliases.begin(), op.def->aliases.end(), [&](const Alias& a) {
+  const std::vector<Alias> aliases = aliases_of(op);
+  const bool in_place = std::any_of(aliases.begin(), aliases.end(), [&](const Alias& a) {
     const auto in = static_cast<size_t>(a.in);
     return a.required && in < op.inputs.size() && op.inputs[in] != kNone;
   });

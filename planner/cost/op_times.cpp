@@ -3,14 +3,19 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "graph/op_def.h"
+#include "graph/opaque.h"
 
 namespace tidemark {
 
 OpTimes analytic_times(const Graph& graph, const DeviceSpeed& speed) {
-  OpTimes times{.seconds = {}, .model = "analytic"};
+  const bool given = std::all_of(graph.ops().begin(), graph.ops().end(), is_opaque);
+  OpTimes times{.seconds = {}, .model = given ? "given" : "analytic"};
   times.seconds.reserve(graph.ops().size());
   for (const Op& op : graph.ops()) {
+    if (is_opaque(op)) {
+      times.seconds.push_back(op.attributes.number("seconds"));
+      continue;
+    }
     const Work work = op.def->work(OpView(graph, op));
     times.seconds.push_back(
         std::max(work.flops / speed.flops_per_second, work.bytes / speed.bytes_per_second) +

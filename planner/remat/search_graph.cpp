@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/opaque.h"
 #include "planner/plan.h"
 
 namespace tidemark {
@@ -45,7 +46,7 @@ class Flattener {
 
   /// What is updated in storage that stands at all steps stands there, too.
   void find_standing(const Op& o) {
-    for (const Alias& a : o.def->aliases)
+    for (const Alias& a : aliases_of(o))
       if (const ValueId in = operand(o.inputs, a.in), out = operand(o.outputs, a.out);
           a.required && in != kNone && out != kNone && value(in).bytes == 0)
         value(out).bytes = 0;
@@ -66,10 +67,10 @@ class Flattener {
     }
     for (ValueId v : o.outputs)
       if (has_room(v)) flat.makes.push_back(v);
-    for (const Alias& a : o.def->aliases)
+    for (const Alias& a : aliases_of(o))
       if (a.required) add_share(o, a, flat);
     for (int out = 0; out < static_cast<int>(o.outputs.size()); ++out)
-      for (const Alias& a : o.def->aliases)
+      for (const Alias& a : aliases_of(o))
         if (!a.required && a.out == out) add_share(o, a, flat);
     if (o.phase == Phase::prepare)
       for (ValueId v : flat.makes) value(v).to_the_end = true;
@@ -93,7 +94,7 @@ class Flattener {
       if (o.phase == Phase::optimizer && first_optimizer == kNone) first_optimizer = id;
       for (ValueId v : o.inputs)
         if (v != kNone && graph_.value(v).producer != kNone) op(id).after.push_back(graph_.value(v).producer);
-      for (const Alias& a : o.def->aliases) {
+      for (const Alias& a : aliases_of(o)) {
         const ValueId in = operand(o.inputs, a.in);
         if (!a.required || in == kNone) continue;
         for (OpId reader : consumers[static_cast<size_t>(in)])

@@ -44,15 +44,32 @@ TEST(GraphJson, KeepsParameterGroupsWhichTheUpdateFollows) {
 TEST(GraphJson, KeepsTheNamesOfOpaqueOutputs) {
   Graph g("foreign");
   const ValueId x = g.add_source("x", {DType::u8, {100}}, Category::input);
-  Graph::NewOp op{
-      "opaque",
-      "f",
-      {x},
-      {{"bytes", std::vector<double>{7, 8}}, {"workspace_bytes", int64_t{9}}, {"recompute", false}}};
+  Graph::NewOp op{"opaque",
+                  "f",
+                  {x},
+                  {{"bytes", std::vector<double>{7, 100}},
+                   {"workspace_bytes", int64_t{9}},
+                   {"recompute", false},
+                   {"seconds", 0.25},
+                   {"aliases", std::vector<double>{1, 0, 1}}}};
   op.outputs = {"a", "b"};
   g.add_op(op);
   const json document = to_json(g);
+  EXPECT_EQ(document["ops"][0]["attributes"].size(), 3u) << "sizes and aliases stand at the outputs";
+  EXPECT_EQ(document["ops"][0]["outputs"][1]["updates"], "x");
   EXPECT_EQ(to_json(graph_from_json(json::parse(document.dump()), "g.json")), document);
+}
+
+TEST(GraphJson, RejectsWhatItDoesNotKnow) {
+  json document = to_json(make_training_graph(test::residual_model(), {}));
+  document["ops"][0]["colour"] = "red";
+  try {
+    graph_from_json(document, "g.json");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(),
+                 "bad graph: g.json.ops[0]: there is no field \"colour\" here; docs/formats.md lists them");
+  }
 }
 
 TEST(GraphJson, TheFingerprintSeesShapesAttributesAndOrder) {

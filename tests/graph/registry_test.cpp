@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "graph/op_def.h"
+#include "graph/opaque.h"
 
 namespace tidemark {
 namespace {
@@ -53,7 +53,8 @@ TEST(OpaqueOp, SaysItsSizesItself) {
   Graph g("foreign");
   const ValueId x = g.add_source("x", {DType::u8, {100}}, Category::input);
   const auto attributes = [](std::vector<double> bytes, int64_t workspace) {
-    return Attributes{{"bytes", std::move(bytes)}, {"workspace_bytes", workspace}, {"recompute", true}};
+    return Attributes{
+        {"bytes", std::move(bytes)}, {"workspace_bytes", workspace}, {"recompute", true}, {"seconds", 0.5}};
   };
   Graph::NewOp op{"opaque", "f", {x, x}, attributes({7, 4096}, 50)};
   op.outputs = {"a", "b"};
@@ -72,6 +73,37 @@ TEST(OpaqueOp, SaysItsSizesItself) {
   }
   op.attributes = attributes({1}, -1);
   EXPECT_THROW(g.add_op(op), Error);
+  for (double seconds : {-1.0, 1e-300, 1e300, std::nan("")}) {
+    op.attributes = attributes({1}, 0);
+    op.attributes.set("seconds", seconds);
+    EXPECT_THROW(g.add_op(op), Error) << seconds;
+  }
+}
+
+TEST(OpaqueOp, SaysWhatItOverwritesItself) {
+  Graph g("foreign");
+  const ValueId x = g.add_source("x", {DType::u8, {100}}, Category::parameter);
+  const ValueId y = g.add_source("y", {DType::u8, {50}}, Category::input);
+  Graph::NewOp op{"opaque",
+                  "f",
+                  {x, y},
+                  {{"bytes", std::vector<double>{100}},
+                   {"workspace_bytes", int64_t{0}},
+                   {"recompute", true},
+                   {"seconds", 0.5},
+                   {"aliases", std::vector<double>{0, 0, 1}}}};
+  op.outputs = {"x2"};
+  const Op& made = g.op(g.add_op(op));
+  ASSERT_EQ(aliases_of(made).size(), 1u);
+  EXPECT_TRUE(aliases_of(made)[0].required);
+  EXPECT_EQ(g.value(g.require("x2")).category, Category::parameter) << "it is the same storage";
+  op.name = "g";
+  op.outputs = {"x3"};
+  for (const std::vector<double>& bad :
+       {std::vector<double>{0, 1, 1}, {0, 2, 1}, {1, 0, 0}, {-1, 0, 0}, {0, 0}, {0, 0, 1, 0, 0, 1}}) {
+    op.attributes.set("aliases", bad);
+    EXPECT_THROW(g.add_op(op), Error);
+  }
 }
 
 }  // namespace

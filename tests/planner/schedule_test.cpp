@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "graph/opaque.h"
 #include "planner/graph_view.h"
 #include "tests/planner/graphs.h"
 #include "tests/planner/random_graph.h"
@@ -74,7 +75,7 @@ void expect_tight(const Graph& graph, const Schedule& schedule) {
   for (size_t s = 0; s < schedule.steps.size(); ++s) {
     const Step& step = schedule.steps[s];
     const Op& op = graph.op(step.op);
-    for (const Alias& a : op.def->aliases) {
+    for (const Alias& a : aliases_of(op)) {
       const auto in = static_cast<size_t>(a.in), out = static_cast<size_t>(a.out);
       if (in >= op.inputs.size() || op.inputs[in] == kNone) continue;
       const bool taken = step.inputs[in] == step.outputs[out];

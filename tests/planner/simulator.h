@@ -9,8 +9,8 @@
 #include <memory>
 #include <vector>
 
+#include "graph/opaque.h"
 #include "graph/graph.h"
-#include "graph/op_def.h"
 
 namespace tidemark::test {
 
@@ -87,7 +87,7 @@ class Simulator {
     std::vector<Held> outputs(op.outputs.size());
     for (const bool required : {true, false})
       for (size_t out = 0; out < outputs.size(); ++out)
-        for (const Alias& a : op.def->aliases) {
+        for (const Alias& a : aliases_of(op)) {
           const auto in = static_cast<size_t>(a.in);
           if (a.required != required || static_cast<size_t>(a.out) != out || op.outputs[out] == kNone ||
               outputs[out] || in >= op.inputs.size() || op.inputs[in] == kNone)
