@@ -14,6 +14,8 @@ void add_profile(CLI::App& app, ExitCode& status);
 void add_report(CLI::App& app, ExitCode& status);
 void add_plan(CLI::App& app, ExitCode& status);
 void add_train(CLI::App& app, ExitCode& status);
+void add_evaluate(CLI::App& app, ExitCode& status);
+void add_sample(CLI::App& app, ExitCode& status);
 void add_verify(CLI::App& app, ExitCode& status);
 void add_view(CLI::App& app, ExitCode& status);
 void add_arena(CLI::App& app, ExitCode& status);

@@ -1,10 +1,18 @@
 #include "cli/data_options.h"
 
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "executor/training/state.h"
+
 namespace tidemark::cli {
 
 CLI::Option* add_data_options(CLI::App& command, DataOptions& o) {
-  auto* data =
-      command.add_option("--data", o.path, "UTF-8 text, one token per byte, or ids in a .bin or .npy file");
+  auto* data = command.add_option("--data", o.path,
+                                  "UTF-8 text, one token per byte, or ids in a .bin or .npy file; "
+                                  "images: an IDX file, or a folder with train, valid and test parts");
   command.add_option("--split", o.split, "What a document of text is: paragraph or line")
       ->check(CLI::IsMember({"paragraph", "line"}))
       ->capture_default_str();
@@ -13,16 +21,14 @@ CLI::Option* add_data_options(CLI::App& command, DataOptions& o) {
   return data;
 }
 
-std::shared_ptr<const TokenSource> open_data(const DataOptions& o, const BuiltModel& built) {
-  const int64_t vocabulary = built.model->vocabulary();
-  if (o.path.empty()) return std::make_shared<TokenSource>(TokenSource::synthetic(vocabulary));
-  return std::make_shared<TokenSource>(o.path, vocabulary);
-}
+namespace {
 
-BatchMaker make_batches(std::shared_ptr<const TokenSource> source, const DataOptions& o,
-                        const BuiltModel& built, int micro_batches) {
+BatchMaker token_batches(const DataOptions& o, const BuiltModel& built, Packing packing, int micro_batches) {
+  const int64_t vocabulary = built.model->vocabulary();
+  auto source = o.path.empty() ? std::make_shared<TokenSource>(TokenSource::synthetic(vocabulary))
+                               : std::make_shared<TokenSource>(o.path, vocabulary);
   BatchOptions options;
-  options.packing = built.documents ? Packing::documents : Packing::windows;
+  options.packing = packing;
   options.unit = !source->is_text()  ? DocumentUnit::separator
                  : o.split == "line" ? DocumentUnit::line
                                      : DocumentUnit::paragraph;
@@ -30,6 +36,59 @@ BatchMaker make_batches(std::shared_ptr<const TokenSource> source, const DataOpt
   options.seed = o.seed;
   options.micro_batches = micro_batches;
   return BatchMaker(std::move(source), built.batch, options);
+}
+
+DataFeed token_feed(BatchMaker batches, Runtime& runtime) {
+  const int64_t epoch = batches.batches_per_epoch();
+  return {[batches = std::move(batches), inputs = input_view(runtime)](
+              Runtime&, int64_t step, int micro_batch) mutable { batches.fill(step, micro_batch, inputs); },
+          epoch};
+}
+
+/// Each batch under the next model of the ensemble.
+DataFeed image_feed(ImageBatchMaker images, const Model& model, Runtime& runtime, int micro_batches) {
+  const TensorSlot x{"x", runtime.graph().value(runtime.graph().require("x")).type, runtime.data<void>("x")};
+  const int64_t epoch = std::max<int64_t>(1, images.source().size() / x.type.shape[0]);
+  return {[images = std::move(images), x, &model, micro_batches, inputs = input_view(runtime)](
+              Runtime&, int64_t step, int micro_batch) {
+            const int64_t batch = step * micro_batches + micro_batch;
+            images.fill(batch, x);
+            model.fill_constants(batch, inputs);
+          },
+          epoch};
+}
+
+}  // namespace
+
+ImageBatchMaker open_images(const DataOptions& o, const Model& model, const std::string& part,
+                            bool shuffled) {
+  auto source = o.path.empty() ? std::make_shared<ImageSource>(ImageSource::synthetic(model.pixels()))
+                               : std::make_shared<ImageSource>(o.path, part);
+  if (source->pixels() != model.pixels())
+    throw Error("cannot read images", source->path(),
+                "they have " + std::to_string(source->height()) + " x " + std::to_string(source->width()) +
+                    " pixels, the model takes " + std::to_string(model.pixels()),
+                "use a model whose input_dim is " + std::to_string(source->pixels()));
+  return ImageBatchMaker(std::move(source), shuffled ? std::optional(o.seed) : std::nullopt);
+}
+
+DataFeed make_feed(const DataOptions& o, const BuiltModel& built, Runtime& runtime) {
+  const int micro_batches = runtime.plan().micro_batches;
+  if (built.model->pixels() > 0)
+    return image_feed(open_images(o, *built.model, "train", true), *built.model, runtime, micro_batches);
+  const Packing packing = built.documents ? Packing::documents : Packing::windows;
+  return token_feed(token_batches(o, built, packing, micro_batches), runtime);
+}
+
+DataFeed make_validation_feed(const std::string& path, const DataOptions& options, const BuiltModel& built,
+                              Runtime& runtime) {
+  DataOptions o = options;
+  o.path = path;
+  o.seed = 0;
+  if (built.model->pixels() > 0)
+    return image_feed(open_images(o, *built.model, "valid", false), *built.model, runtime, 1);
+  const Packing packing = built.documents ? Packing::documents : Packing::windows;
+  return token_feed(token_batches(o, built, packing, 1), runtime);
 }
 
 }  // namespace tidemark::cli

@@ -20,6 +20,8 @@ int main(int argc, char** argv) {
   cli::add_report(app, status);
   cli::add_plan(app, status);
   cli::add_train(app, status);
+  cli::add_evaluate(app, status);
+  cli::add_sample(app, status);
   cli::add_verify(app, status);
   cli::add_arena(app, status);
   cli::add_view(app, status);

@@ -6,10 +6,14 @@
 
 namespace tidemark::cli {
 
-void add_model_options(CLI::App& command, ModelOptions& o) {
+void add_model_choice(CLI::App& command, ModelOptions& o) {
   auto* preset = command.add_option("--model", o.preset, "A preset; 'tidemark models' lists them");
   command.add_option("--config", o.config, "A Hugging Face style config.json")->excludes(preset);
-  command.add_option("--batch", o.batch, "Sequences in a micro-batch")->capture_default_str();
+}
+
+void add_model_options(CLI::App& command, ModelOptions& o) {
+  add_model_choice(command, o);
+  command.add_option("--batch", o.batch, "Sequences or images in a micro-batch")->capture_default_str();
   command.add_option("--length", o.length, "Tokens in a sequence, at most")->capture_default_str();
   command.add_option("--dtype", o.dtype, "f32, or bf16 with f32 masters")->capture_default_str();
   command
@@ -23,6 +27,9 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   command.add_option("--clip-norm", o.clip_norm, "Clip the gradients' global norm; 0: never")
       ->capture_default_str();
   command.add_option("--weight-decay", o.weight_decay, "AdamW's decoupled weight decay")
+      ->capture_default_str();
+  command.add_option("--beta2", o.beta2, "AdamW's decay of the mean squared gradient")
+      ->check(CLI::Range(0.0, 0.99999))
       ->capture_default_str();
   command.add_option("--threads", o.threads, "Threads; 0: one per processor")->capture_default_str();
 }
@@ -48,26 +55,35 @@ void expect_positive(const char* flag, int64_t value) {
 
 }  // namespace
 
-BuiltModel build(const ModelOptions& o) {
+BuiltModel describe(const ModelOptions& o) {
   expect_positive("--batch", o.batch);
   expect_positive("--length", o.length);
-  expect_positive("--micro-batches", o.micro_batches);
-  if (o.batch > (int64_t{1} << 31) / o.length)
-    throw Error("bad usage", "--batch", "batch x length is over 2^31 tokens", "use a smaller one");
   BuiltModel built;
   built.model = load(o);
   built.name = o.config.empty() ? o.preset : o.config;
+  const int64_t pixels = built.model->pixels(), length = pixels > 0 ? pixels : o.length;
+  if (o.batch > (int64_t{1} << 31) / length)
+    throw Error("bad usage", "--batch", "batch x length is over 2^31 tokens", "use a smaller one");
   const std::string& family = built.model->family();
+  if (pixels > 0 && o.packing == "documents")
+    throw Error("bad usage", "--packing", "images are no documents", "leave it out");
   const bool recurrent = family == "rnn" || family == "lstm" || family == "gru";
   built.documents = o.packing == "documents" || (o.packing == "auto" && recurrent);
-  built.batch.tokens = o.batch * o.length;
-  built.batch.max_length = o.length;
+  built.batch.tokens = o.batch * length;
+  built.batch.max_length = length;
   // Documents are shorter than the longest there can be: leave room for more of them.
   built.batch.sequences = built.documents ? std::min<int64_t>(4 * o.batch, built.batch.tokens) : o.batch;
   built.batch.dtype = dtype_from(o.dtype, "--dtype");
+  return built;
+}
+
+BuiltModel build(const ModelOptions& o) {
+  expect_positive("--micro-batches", o.micro_batches);
+  BuiltModel built = describe(o);
   AdamW optimizer;
   optimizer.clip_norm = o.clip_norm;
   optimizer.weight_decay = o.weight_decay;
+  optimizer.beta2 = o.beta2;
   built.training = make_training_graph(built.model->build(built.batch),
                                        {.optimizer = optimizer, .micro_batches = o.micro_batches});
   return built;

@@ -21,9 +21,12 @@ struct ModelOptions {
   int micro_batches = 1;
   double clip_norm = 1.0;
   double weight_decay = 0.1;
+  double beta2 = AdamW{}.beta2;
   int threads = 0;
 };
 
+/// --model and --config alone.
+void add_model_choice(CLI::App& command, ModelOptions& options);
 void add_model_options(CLI::App& command, ModelOptions& options);
 
 /// Threads asked for, or where that is 0 this machine's processors.
@@ -38,6 +41,8 @@ struct BuiltModel {
 };
 
 std::unique_ptr<Model> load(const ModelOptions& options);
+/// Without a training graph.
+BuiltModel describe(const ModelOptions& options);
 BuiltModel build(const ModelOptions& options);
 
 }  // namespace tidemark::cli

@@ -19,7 +19,10 @@ void add_models(CLI::App& app, ExitCode&) {
       const auto model = model_from_preset(name);
       const int64_t count = model->parameter_count();
       if (*json)
-        rows.push_back({{"name", name}, {"family", model->family()}, {"parameters", count}});
+        rows.push_back({{"name", name},
+                        {"family", model->family()},
+                        {"parameters", count},
+                        {"free_parameters", model->free_parameter_count()}});
       else
         std::printf("%-22s %-8s %18s %22s\n", name.c_str(), model->family().c_str(),
                     format_count(count).c_str(), format_bytes(16 * count).c_str());

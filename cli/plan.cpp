@@ -40,9 +40,12 @@ States states_of(const Graph& graph) {
 void print_model(const BuiltModel& built, const ModelOptions& o) {
   const Graph& g = built.training;
   print_row("model", built.name + ", " + format_count(g.parameter_count()) + " parameters");
+  const int64_t pixels = built.model->pixels();
   print_row("micro-batch",
-            format_count(o.batch) + " x " + format_count(o.length) + " tokens, " + o.dtype +
-                (o.micro_batches > 1 ? ", " + std::to_string(o.micro_batches) + " a step" : ""));
+            format_count(o.batch) +
+                (pixels > 0 ? " images of " + format_count(pixels) + " pixels, "
+                            : " x " + format_count(o.length) + " tokens, ") +
+                o.dtype + (o.micro_batches > 1 ? ", " + std::to_string(o.micro_batches) + " a step" : ""));
   const States s = states_of(g);
   const int64_t n = g.parameter_count();
   print_row("states", decimal_bytes(s.total()) + " = " + format_count(s.total()) + " bytes");

@@ -36,4 +36,8 @@ void Progress::show(int64_t done, double loss, double tokens_per_second, double 
   std::fflush(stderr);
 }
 
+void Progress::note(const char* text) {
+  std::fprintf(stderr, "%s%s\n", terminal_ ? "\r\033[K" : "", text);
+}
+
 }  // namespace tidemark::cli

@@ -16,6 +16,8 @@ class Progress {
 
   /// After `done` of the total steps.
   void show(int64_t done, double loss, double tokens_per_second, double seconds_per_step);
+  /// A line that stays.
+  void note(const char* text);
 
  private:
   int64_t total_;

@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/train_checkpoints.h"
+#include "cli/validation.h"
 #include "executor/training/state.h"
 
 namespace tidemark::cli {
@@ -19,6 +20,7 @@ struct Options {
   ModelOptions model;
   DataOptions data;
   PlanOptions plan;
+  ValidationOptions validation;
   LearningRate rate;
   int64_t steps = 0;
   std::string weights;
@@ -51,6 +53,7 @@ json settings_of(const Options& o, const BuiltModel& built) {
           {"micro_batches", o.model.micro_batches},
           {"clip_norm", o.model.clip_norm},
           {"weight_decay", o.model.weight_decay},
+          {"beta2", o.model.beta2},
           {"learning_rate", o.rate.peak},
           {"warmup_steps", o.rate.warmup_steps},
           {"schedule_steps", o.rate.total_steps},
@@ -63,20 +66,21 @@ struct Outcome {
   bool interrupted = false;
 };
 
-/// Trains to the last step or an interrupt, and saves where asked to.
-Outcome train(const Options& o, const BuiltModel& built, TrainingRun& run, const json& settings,
-              std::vector<double> losses) {
+/// Trains to the last step, an interrupt or the end of the validation's patience, and saves where asked to.
+Outcome train(const Options& o, const BuiltModel& built, TrainingRun& run, Validation& validation,
+              const json& settings, std::vector<double> losses) {
   catch_interrupts();
   const int64_t first_step = run.session().steps_done();
   const auto save_now = [&] { save(o.save, settings, built.model->config(), o.data.seed, losses, run); };
   Progress progress(o.steps);
   bool saved = false;
-  while (run.session().steps_done() < o.steps && !stop_requested()) {
+  while (run.session().steps_done() < o.steps && !stop_requested() && !validation.exhausted()) {
     const StepResult result = run.step();
     losses.push_back(result.loss);
     const int64_t done = run.session().steps_done();
     progress.show(done, result.loss, static_cast<double>(run.tokens_per_step()) / result.seconds,
                   run.median_step_seconds());
+    if (validation.due(done)) validation.measure(progress);
     saved = o.save_every > 0 && done % o.save_every == 0;
     if (saved) save_now();
   }
@@ -84,7 +88,8 @@ Outcome train(const Options& o, const BuiltModel& built, TrainingRun& run, const
   return {std::move(losses), first_step, stop_requested()};
 }
 
-void print_json(const Options& o, const Plan& plan, TrainingRun& run, const Outcome& outcome) {
+void print_json(const Options& o, const Plan& plan, TrainingRun& run, const Validation& validation,
+                const Outcome& outcome) {
   const double seconds = run.median_step_seconds();
   json j = {{"losses", outcome.losses},
             {"first_step", outcome.first_step},
@@ -97,11 +102,16 @@ void print_json(const Options& o, const Plan& plan, TrainingRun& run, const Outc
             {"tokens_per_second", seconds > 0 ? static_cast<double>(run.tokens_per_step()) / seconds : 0.0},
             {"strategy", plan.strategy},
             {"threads", run.runtime().threads()}};
+  if (!validation.best().is_null()) {
+    j["validation"] = validation.results();
+    j["best_validation"] = validation.best();
+  }
   if (!o.save.empty()) j["saved_to"] = o.save;
   std::cout << j.dump(2) << "\n";
 }
 
-void print_summary(const Options& o, const Plan& plan, TrainingRun& run, const Outcome& outcome) {
+void print_summary(const Options& o, const Plan& plan, TrainingRun& run, const Validation& validation,
+                   const Outcome& outcome) {
   const double seconds = run.median_step_seconds();
   const size_t done = outcome.losses.size() - static_cast<size_t>(outcome.first_step);
   char text[80];
@@ -109,6 +119,11 @@ void print_summary(const Options& o, const Plan& plan, TrainingRun& run, const O
                 outcome.losses[static_cast<size_t>(outcome.first_step)], outcome.losses.back(), done,
                 outcome.interrupted ? " (interrupted)" : "");
   print_row("loss", text);
+  if (const json best = validation.best(); !best.is_null()) {
+    std::snprintf(text, sizeof text, "%.4f after step %lld", best["loss"].get<double>(),
+                  best["step"].get<long long>());
+    print_row("best validation", text);
+  }
   print_row("step", format_seconds(seconds) + " (median), " +
                         format_count(std::llround(static_cast<double>(run.tokens_per_step()) / seconds)) +
                         " tokens/s");
@@ -141,11 +156,12 @@ void run(const Options& o) {
   if (checkpoint) losses = resume(*checkpoint, run);
   checkpoint.reset();
   if (!o.trace.empty()) run.record(o.trace);
-  const Outcome outcome = train(o, built, run, settings, std::move(losses));
+  Validation validation(o.validation, o.data, built, run, o.save);
+  const Outcome outcome = train(o, built, run, validation, settings, std::move(losses));
   if (o.as_json)
-    print_json(o, plan, run, outcome);
+    print_json(o, plan, run, validation, outcome);
   else if (run.median_step_seconds() > 0)
-    print_summary(o, plan, run, outcome);
+    print_summary(o, plan, run, validation, outcome);
 }
 
 void add_rate_options(CLI::App& command, LearningRate& rate) {
@@ -153,7 +169,8 @@ void add_rate_options(CLI::App& command, LearningRate& rate) {
   command.add_option("--warmup-steps", rate.warmup_steps, "Steps of linear warm-up")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--schedule-steps", rate.total_steps, "The step at which a cosine decay ends; 0: no decay")
+  command
+      .add_option("--schedule-steps", rate.total_steps, "The step at which a cosine decay ends; 0: no decay")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--final-fraction", rate.final_fraction, "Of the learning rate, where the decay ends")
@@ -169,6 +186,7 @@ void add_train(CLI::App& app, ExitCode&) {
   add_model_options(*command, o->model);
   add_data_options(*command, o->data)->required();
   add_plan_options(*command, o->plan);
+  add_validation_options(*command, o->validation);
   command->add_option("--steps", o->steps, "Steps in all, those before a --resume included")
       ->check(CLI::PositiveNumber)
       ->required();

@@ -4,7 +4,6 @@
 
 #include "base/median.h"
 #include "executor/training/initialize.h"
-#include "executor/training/state.h"
 
 namespace tidemark::cli {
 namespace {
@@ -19,8 +18,7 @@ TrainingRun::TrainingRun(const BuiltModel& built, const Plan& plan, const DataOp
                          const LearningRate& rate, int threads)
     : built_(built),
       runtime_(built.training, plan, {.threads = threads}),
-      batches_(make_batches(open_data(data, built), data, built, plan.micro_batches)),
-      inputs_(input_view(runtime_)),
+      feed_(make_feed(data, built, runtime_)),
       session_(runtime_, rate, data.seed) {
   initialize_parameters(runtime_, data.seed);
 }
@@ -39,13 +37,10 @@ StepResult TrainingRun::step() {
   if (seconds_.empty()) outside_before_ = outside_bytes(runtime_);
   const int64_t number = session_.steps_done();
   const int64_t start_ns = now_ns();
-  const auto feed = [this](Runtime&, int64_t step, int micro_batch) {
-    batches_.fill(step, micro_batch, inputs_);
-  };
   const auto watch = [this](const Runtime&, int64_t step, int micro_batch) {
     if (trace_) trace_->ran(step, micro_batch);
   };
-  StepResult result = session_.step(feed, watch);
+  StepResult result = session_.step(feed_.fill, watch);
   if (trace_) trace_->finished(number, result);
   result.seconds = static_cast<double>(now_ns() - start_ns) * 1e-9;
   seconds_.push_back(result.seconds);

@@ -20,6 +20,7 @@ class TrainingRun {
 
   Runtime& runtime() { return runtime_; }
   Session& session() { return session_; }
+  const DataFeed& feed() const { return feed_; }
   int64_t tokens_per_step() const { return built_.batch.tokens * runtime_.plan().micro_batches; }
 
   /// Call before the first step.
@@ -33,8 +34,7 @@ class TrainingRun {
  private:
   const BuiltModel& built_;
   Runtime runtime_;
-  BatchMaker batches_;
-  BatchView inputs_;
+  DataFeed feed_;
   Session session_;
   std::optional<TraceCollector> trace_;
   std::vector<double> seconds_;

@@ -67,11 +67,13 @@ ExitCode run(const Options& o) {
   const auto model = load_model(description.config, o.config);
   const TensorReader reference(o.reference);
   const ReferenceBatch batch = reference_batch(reference);
-  const Graph graph = make_training_graph(model->build(batch.spec), {.optimizer = std::nullopt});
-  const Plan plan = choose_plan(graph, o.plan, threads_of(o.threads));
+  const int ensemble = static_cast<int>(model->ensemble_size());
+  const Graph graph =
+      make_training_graph(model->build(batch.spec), {.optimizer = std::nullopt, .micro_batches = ensemble});
+  const Plan plan = choose_plan(graph, o.plan, threads_of(o.threads), ensemble);
   Runtime runtime(graph, plan, {.threads = o.threads});
   const Comparison c =
-      compare_with_reference(runtime, batch, reference, description.no_grad, description.tied);
+      compare_with_reference(runtime, *model, batch, reference, description.no_grad, description.tied);
   const bool passed = c.passed(o.tolerance);
   if (o.as_json)
     std::cout << json{{"loss_error", c.loss_error},

@@ -24,7 +24,7 @@ bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda) {
   return a_bf16 || a_transposed || lda % 1024 == 0;
 }
 
-GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads) {
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool copy_c, int threads) {
   GemmTiles t;
   t.k_block = divided(k, divided(k, kLargestKBlock));
   t.panels = divided(n, kPanelColumns);
@@ -37,14 +37,14 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, 
   t.rows = std::max<int64_t>(t.rows, 1);
   const int64_t tile_m = divided(m, t.rows), width = divided(t.panels, t.columns) * kPanelColumns;
   t.thread_bytes = rounded(4 * (width + width * t.k_block + (copy_a ? tile_m * (t.k_block + 16) + 16 : 0) +
-                                (c_bf16 ? tile_m * width : 0)));
+                                (copy_c ? tile_m * width : 0)));
   return t;
 }
 
-int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads) {
+int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool copy_c, int threads) {
   int64_t bytes = 0;
   for (int t = 1; t <= threads; ++t) {
-    const GemmTiles tiles = gemm_tiles(m, n, k, copy_a, c_bf16, t);
+    const GemmTiles tiles = gemm_tiles(m, n, k, copy_a, copy_c, t);
     bytes = std::max(bytes, tiles.thread_bytes * std::min<int64_t>(t, tiles.rows * tiles.columns));
   }
   return bytes;
@@ -52,8 +52,8 @@ int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, 
 
 int64_t gemm_workspace(const GemmShape& s, int threads) {
   const bool bf16 = s.dtype == DType::bf16;
-  return gemm_scratch(s.m, s.n, s.k, gemm_copies_a(bf16, s.a_transposed, s.a_transposed ? s.m : s.k), bf16,
-                      threads);
+  return gemm_scratch(s.m, s.n, s.k, gemm_copies_a(bf16, s.a_transposed, s.a_transposed ? s.m : s.k),
+                      bf16 || s.c_masked, threads);
 }
 
 int64_t embedding_grad_workspace(int64_t tokens) {
@@ -121,6 +121,18 @@ RecurrentWeightGradSpace recurrent_weight_grad_space(int64_t tokens, int64_t gat
     return m > 0 ? gemm_workspace({m, hidden, k, dtype, true}, threads) : 0;
   };
   return {rounded(tokens * 4), std::max(product(gate_columns - tail_columns), product(tail_columns))};
+}
+int64_t NadeSpace::bytes(int threads) const {
+  return weight_bytes + std::min<int64_t>(threads, tasks) * thread_bytes;
+}
+NadeSpace nade_space(int64_t rows, int64_t pixels, int64_t hidden) {
+  return {rounded(4 * pixels * hidden), rounded(4 * 2 * kNadeRows * hidden), divided(rows, kNadeRows)};
+}
+int64_t NadeGradSpace::bytes(int threads) const {
+  return 2 * pixel_bytes + std::min<int64_t>(threads, tasks) * thread_bytes;
+}
+NadeGradSpace nade_grad_space(int64_t rows, int64_t pixels, int64_t hidden) {
+  return {rounded(4 * rows * pixels), rounded(4 * kNadeUnits * 3 * rows), divided(hidden, kNadeUnits)};
 }
 int64_t grad_norm_blocks(int64_t elements) {
   return divided(elements, kGradNormBlock);

@@ -15,10 +15,11 @@ struct GemmShape {
   int64_t m = 0, n = 0, k = 0;
   DType dtype = DType::f32;
   bool a_transposed = false;
+  bool c_masked = false;
 };
 int64_t gemm_workspace(const GemmShape& shape, int threads);
 /// The same for any operands (gemm_tiles): enough for `threads` or fewer.
-int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads);
+int64_t gemm_scratch(int64_t m, int64_t n, int64_t k, bool copy_a, bool copy_c, int threads);
 
 /// How a product is cut: `rows` x `columns` tiles, each the task of one thread with `thread_bytes` of
 /// scratch. Along k it is cut every `k_block`, by k alone, so that sums do not depend on the threads.
@@ -29,7 +30,8 @@ struct GemmTiles {
   int64_t thread_bytes = 0;
 };
 inline constexpr int64_t kPanelColumns = 32;
-GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool c_bf16, int threads);
+/// `copy_c`: a tile of C is made in scratch, to be masked or rounded to bf16.
+GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool copy_c, int threads);
 
 /// Whether a tile's rows of A are copied first: to convert or turn them, or because rows that lie a
 /// multiple of 4 KiB apart would share cache sets.
@@ -86,6 +88,29 @@ struct RecurrentWeightGradSpace {
 RecurrentWeightGradSpace recurrent_weight_grad_space(int64_t tokens, int64_t gate_columns,
                                                      int64_t tail_columns, int64_t hidden, DType dtype,
                                                      int threads);
+
+/// Rows that a task of NADE's scan takes over the pixels together, and hidden units of a task of its
+/// gradient.
+inline constexpr int64_t kNadeRows = 8;
+inline constexpr int64_t kNadeUnits = 16;
+/// The input weight transposed, in the order of the pixels; then for each thread the running sums and
+/// activations of its rows.
+struct NadeSpace {
+  int64_t weight_bytes = 0, thread_bytes = 0;
+  int64_t tasks = 0;
+
+  int64_t bytes(int threads) const;
+};
+NadeSpace nade_space(int64_t rows, int64_t pixels, int64_t hidden);
+/// x and dlogits transposed, in the order of the pixels; then for each thread the running sums, activations
+/// and gradients of all rows, for its units.
+struct NadeGradSpace {
+  int64_t pixel_bytes = 0, thread_bytes = 0;
+  int64_t tasks = 0;
+
+  int64_t bytes(int threads) const;
+};
+NadeGradSpace nade_grad_space(int64_t rows, int64_t pixels, int64_t hidden);
 
 /// Blocks of a tensor whose squares are summed apart, and the sums of all blocks.
 inline constexpr int64_t kGradNormBlock = 1 << 14;

@@ -10,6 +10,9 @@ const std::vector<Architecture>& architectures() {
       {"gru", make_rnn},
       {"mamba", make_mamba},
       {"mamba2", make_mamba2},
+      {"fvsbn", make_fvsbn},
+      {"nade", make_nade},
+      {"made", make_made},
   };
   return list;
 }

@@ -22,5 +22,8 @@ std::unique_ptr<Model> make_llama(const Config& config);
 std::unique_ptr<Model> make_rnn(const Config& config);
 std::unique_ptr<Model> make_mamba(const Config& config);
 std::unique_ptr<Model> make_mamba2(const Config& config);
+std::unique_ptr<Model> make_fvsbn(const Config& config);
+std::unique_ptr<Model> make_nade(const Config& config);
+std::unique_ptr<Model> make_made(const Config& config);
 
 }  // namespace tidemark

@@ -1,6 +1,7 @@
 #include "models/config.h"
 
 #include <cmath>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 namespace tidemark {
@@ -24,17 +25,35 @@ bool Config::has(const std::string& field) const {
   return found != json_.end() && !found->is_null();
 }
 
-int64_t Config::positive(const std::string& field, std::optional<int64_t> fallback, int64_t most) const {
-  const std::string range = "give an integer from 1 to " + std::to_string(most);
-  if (!has(field)) {
-    if (fallback) return *fallback;
-    throw error(field, "missing", range);
-  }
-  const json& value = json_[field];
+int64_t Config::checked(const json& value, const std::string& field, int64_t least, int64_t most) const {
+  const std::string range = "give an integer from " + std::to_string(least) + " to " + std::to_string(most);
   if (!value.is_number_integer()) throw error(field, value.dump() + " is not an integer", range);
-  const bool huge = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(most);
-  if (huge || value.get<int64_t>() < 1) throw error(field, value.dump() + " is out of range", range);
+  const bool huge = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
+  if (huge || value.get<int64_t>() < least || value.get<int64_t>() > most)
+    throw error(field, value.dump() + " is out of range", range);
   return value.get<int64_t>();
+}
+
+int64_t Config::positive(const std::string& field, std::optional<int64_t> fallback, int64_t most) const {
+  if (has(field)) return checked(json_[field], field, 1, most);
+  if (fallback) return *fallback;
+  throw error(field, "missing", "give an integer from 1 to " + std::to_string(most));
+}
+
+int64_t Config::integer(const std::string& field, int64_t fallback, int64_t least, int64_t most) const {
+  return has(field) ? checked(json_[field], field, least, most) : fallback;
+}
+
+std::vector<int64_t> Config::integers(const std::string& field, int64_t least, int64_t most) const {
+  const std::string remedy =
+      "give a list of integers from " + std::to_string(least) + " to " + std::to_string(most);
+  if (!has(field)) throw error(field, "missing", remedy);
+  const json& list = json_[field];
+  if (!list.is_array() || list.empty())
+    throw error(field, list.is_array() ? "it is empty" : "not an array", remedy);
+  std::vector<int64_t> values;
+  for (const json& value : list) values.push_back(checked(value, field, least, most));
+  return values;
 }
 
 double Config::number(const std::string& field, std::optional<double> fallback, double least,

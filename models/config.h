@@ -23,6 +23,10 @@ class Config {
   /// From 1 to `most`. Without fallback the field is required.
   int64_t positive(const std::string& field, std::optional<int64_t> fallback = {},
                    int64_t most = int64_t{1} << 20) const;
+  /// From `least` to `most`.
+  int64_t integer(const std::string& field, int64_t fallback, int64_t least, int64_t most) const;
+  /// A list of them, not empty.
+  std::vector<int64_t> integers(const std::string& field, int64_t least, int64_t most) const;
   /// Finite, and within [least, most].
   double number(const std::string& field, std::optional<double> fallback, double least, double most) const;
   bool flag(const std::string& field, bool fallback) const;
@@ -37,6 +41,8 @@ class Config {
   Error error(const std::string& field, const std::string& why, const std::string& remedy) const;
 
  private:
+  int64_t checked(const nlohmann::json& value, const std::string& field, int64_t least, int64_t most) const;
+
   const nlohmann::json& json_;
   std::string where_, prefix_;
 };

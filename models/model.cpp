@@ -53,6 +53,12 @@ void Model::add_language_model_loss(Graph& graph, ValueId x, ValueId weight, Val
                  .module = module}));
 }
 
+void Model::fill_constants(int64_t, const IntegerInputs&) const {}
+
+std::vector<int32_t> Model::pixel_order(int64_t) const {
+  return {};
+}
+
 std::vector<ParameterSpec> Model::parameters() const {
   const Graph graph = build({.tokens = 1, .sequences = 1, .max_length = 1});
   std::vector<ParameterSpec> parameters;

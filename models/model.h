@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,7 +19,11 @@ struct BatchSpec {
   int64_t sequences = 1;   ///< at most
   int64_t max_length = 0;  ///< of the longest sequence, at most
   DType dtype = DType::f32;
+  bool inference = false;  ///< without dropout
 };
+
+/// Inputs of a graph by name, as places to write to.
+using IntegerInputs = std::map<std::string, std::span<int32_t>>;
 
 struct ParameterSpec {
   std::string name;  ///< as in the state dict that Hugging Face or PyTorch saves
@@ -32,15 +38,28 @@ class Model {
   const std::string& family() const { return family_; }  ///< "llama", "lstm", …
   const nlohmann::json& config() const { return *config_; }
   int64_t vocabulary() const { return vocabulary_; }
+  /// Of an image, whose number of pixels is the length of a sequence; 0: the model takes tokens.
+  int64_t pixels() const { return pixels_; }
+
+  /// How many models share these parameters, each with masks of its own (MADE).
+  virtual int64_t ensemble_size() const { return 1; }
+  /// Fills the inputs that belong to the model rather than to the data: the order of pixels, the degrees of
+  /// masks. Those of model `draw` modulo ensemble_size(). Allocates nothing.
+  virtual void fill_constants(int64_t draw, const IntegerInputs& inputs) const;
+  /// The pixels in the order in which model `draw` predicts them; empty where it takes tokens.
+  virtual std::vector<int32_t> pixel_order(int64_t draw) const;
 
   /// The forward graph with its loss as output `loss`. Inputs are i32 sources of category `input`:
   /// `input_ids` and `labels` [tokens]; where sequences stand one after another, `position_ids` [tokens]
   /// and `cu_seqlens` [sequences + 1]; where they are packed by time (recurrent models), `batch_sizes`
-  /// [max_length]; with dropout, `seed` [2]. Throws Error on a batch that cannot be.
+  /// [max_length]; with dropout, `seed` [2]. Models of images have instead `x` [sequences, pixels] in the
+  /// batch's dtype and what fill_constants fills. Throws Error on a batch that cannot be.
   Graph build(const BatchSpec& batch) const;
 
   std::vector<ParameterSpec> parameters() const;
   int64_t parameter_count() const;
+  /// Without those that a mask leaves no effect whatever the draw.
+  virtual int64_t free_parameter_count() const { return parameter_count(); }
 
  protected:
   Model(std::string family, const nlohmann::json& config);
@@ -51,6 +70,7 @@ class Model {
                                const std::string& module, ValueId bias = kNone) const;
 
   int64_t vocabulary_ = 0;
+  int64_t pixels_ = 0;
 
  private:
   std::string family_;

@@ -49,7 +49,7 @@ class RecurrentModel final : public Model {
   };
 
   ValueId drop(Graph& graph, const Inputs& inputs, const std::string& name, ValueId x, int64_t site) const {
-    if (dropout_ == 0) return x;
+    if (inputs.seed == kNone) return x;
     return graph.add({.kind = "dropout",
                       .name = name,
                       .inputs = {x, inputs.seed},
@@ -91,8 +91,8 @@ class RecurrentModel final : public Model {
     };
     const ValueId ids = input("input_ids", batch.tokens);
     const ValueId labels = input("labels", batch.tokens);
-    const Inputs inputs{input("batch_sizes", batch.max_length), dropout_ > 0 ? input("seed", 2) : kNone,
-                        batch};
+    const Inputs inputs{input("batch_sizes", batch.max_length),
+                        dropout_ > 0 && !batch.inference ? input("seed", 2) : kNone, batch};
 
     const ValueId encoder = parameter("encoder.weight", {vocabulary_, embedding_}, uniform(0.1));
     ValueId x =

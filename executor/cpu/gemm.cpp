@@ -5,7 +5,8 @@
 namespace tidemark::cpu {
 
 GemmTiles tiles_of(const Gemm& g, int threads) {
-  return gemm_tiles(g.m, g.n, g.k, gemm_copies_a(g.a_bf16, g.a_transposed, g.lda), g.c_bf16, threads);
+  return gemm_tiles(g.m, g.n, g.k, gemm_copies_a(g.a_bf16, g.a_transposed, g.lda),
+                    g.c_bf16 || g.c_mask.inputs, threads);
 }
 
 void gemm_task(const Gemm& g, const GemmTiles& tiles, int64_t task, void* scratch) {

@@ -12,6 +12,14 @@ class ThreadPool;
 
 namespace cpu {
 
+/// Which elements of a weight[outputs, inputs] count: those whose input's degree is below the output's, or
+/// equal to it unless `strict` (MADE, Germain et al. 2015). Null: all.
+struct DegreeMask {
+  const int32_t* inputs = nullptr;
+  const int32_t* outputs = nullptr;
+  bool strict = false;
+};
+
 /// C[m, n] = start + bias + A[m, k] B[k, n], in f32 whatever the storage.
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
@@ -30,6 +38,8 @@ struct Gemm {
   int64_t ld_start = 0;
   const void* bias = nullptr;  ///< [n], null: zero
   bool bias_bf16 = false;
+  DegreeMask b_mask;  ///< of B as a weight: [n, k] where it is transposed, else [k, n]
+  DegreeMask c_mask;  ///< of the product, as a weight [m, n]; not of `start`
 };
 
 /// Scratch memory: gemm_tiles (graph/cpu_workspace.h) of the shape says how much.

@@ -1,5 +1,6 @@
 #include "executor/cpu/gemm.h"
 
+#include "executor/cpu/gemm_mask.h"
 #include "executor/cpu/gemm_micro.h"
 
 namespace tidemark::cpu::TIDEMARK_ISA_NS {
@@ -14,6 +15,9 @@ void pack_b(const Gemm& g, int64_t p, int64_t k, int64_t j, int64_t n, float* ou
     pack_rows(b + j, g.ldb, g.b_rows + p, k, n, out);
   else
     pack_rows(b + p * g.ldb + j, g.ldb, nullptr, k, n, out);
+  if (!g.b_mask.inputs) return;
+  g.b_transposed ? mask_panels<true>(g.b_mask, p, k, j, n, out)
+                 : mask_panels<false>(g.b_mask, p, k, j, n, out);
 }
 
 template <typename T>
@@ -38,7 +42,7 @@ void gemm_tile(const Gemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1, in
   float* const bias = scratch;
   float* const b = bias + width;
   float* const a = b + width * k_block;
-  float* const bf16_c = a + (copy_a ? m * a_ld + 16 : 0);
+  float* const own_c = a + (copy_a ? m * a_ld + 16 : 0);
 
   if (g.bias) {
     if (g.bias_bf16)
@@ -47,9 +51,11 @@ void gemm_tile(const Gemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1, in
       convert(static_cast<const float*>(g.bias) + n0, bias, n);
   }
   Start start{nullptr, 0, g.bias ? bias : nullptr};
-  float* c = bf16_c;
+  float* c = own_c;
   int64_t ldc = width;
-  if (g.c_bf16) {
+  if (g.c_mask.inputs) {
+    // The start is added once the product has been masked.
+  } else if (g.c_bf16) {
     if (g.start) {
       const Bf16* from = static_cast<const Bf16*>(g.start) + m0 * g.ld_start + n0;
       for (int64_t i = 0; i < m; ++i) convert(from + i * g.ld_start, c + i * ldc, n);
@@ -78,7 +84,9 @@ void gemm_tile(const Gemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1, in
     }
     start = Start{c, ldc, nullptr};
   }
-  if (g.c_bf16) {
+  if (g.c_mask.inputs) {
+    g.c_bf16 ? store_masked<Bf16>(g, m0, m, n0, n, c, ldc) : store_masked<float>(g, m0, m, n0, n, c, ldc);
+  } else if (g.c_bf16) {
     Bf16* to = static_cast<Bf16*>(g.c) + m0 * g.ldc + n0;
     for (int64_t i = 0; i < m; ++i) convert(c + i * ldc, to + i * g.ldc, n);
   }

@@ -46,6 +46,15 @@ inline Vec load(const float* p, int n) {
 inline void store(float* p, Vec v, int n) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
 }
+/// Integers as floats, exact up to 2^24.
+inline Vec load(const int32_t* p) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(p)); }
+inline Vec load(const int32_t* p, int n) {
+  return _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(static_cast<__mmask16>((1u << n) - 1), p));
+}
+/// The first n lanes; zero in the others.
+inline Vec first_lanes(Vec v, int n) {
+  return _mm512_maskz_mov_ps(static_cast<__mmask16>((1u << n) - 1), v);
+}
 inline Vec widen(__m256i half) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
@@ -126,6 +135,15 @@ inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 inline Vec load(const float* p, int n) { return _mm256_maskload_ps(p, first_lanes(n)); }
 inline void store(float* p, Vec v, int n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
+/// Integers as floats, exact up to 2^24.
+inline Vec load(const int32_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+inline Vec load(const int32_t* p, int n) {
+  return _mm256_cvtepi32_ps(_mm256_maskload_epi32(p, first_lanes(n)));
+}
+/// The first n lanes; zero in the others.
+inline Vec first_lanes(Vec v, int n) { return _mm256_and_ps(v, _mm256_castsi256_ps(first_lanes(n))); }
 inline Vec widen(__m128i half) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
@@ -180,6 +198,8 @@ template <typename T>
 Vec load(const T* p, Part part) {
   return load(p, part.n);
 }
+inline Vec first_lanes(Vec v, Full) { return v; }
+inline Vec first_lanes(Vec v, Part part) { return first_lanes(v, part.n); }
 template <typename T>
 void store(T* p, Vec v, Full) {
   store(p, v);

@@ -1,8 +1,6 @@
 #include "executor/io/batch.h"
 
 #include <algorithm>
-#include <bit>
-#include <initializer_list>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -12,30 +10,7 @@ namespace {
 
 constexpr int32_t kIgnored = -100;
 
-/// Random access to a random stream: one number for a chain of them.
-uint64_t mixed(std::initializer_list<uint64_t> numbers) {
-  uint64_t state = 0;
-  for (const uint64_t number : numbers) state = splitmix64(state ^ number);
-  return state;
-}
 enum Stream : uint64_t { kOrder = 1, kOffset, kDocument, kCut };
-
-/// Place i of a random permutation of 0..n-1: a Feistel network over the next power of four, walked until
-/// it lands below n (Black & Rogaway 2002).
-uint64_t permuted(uint64_t i, uint64_t n, uint64_t key) {
-  const int half = (std::bit_width(n) + 1) / 2;
-  const uint64_t mask = (uint64_t{1} << half) - 1;
-  do {
-    uint64_t left = i >> half, right = i & mask;
-    for (uint64_t round = 0; round < 4; ++round) {
-      const uint64_t next = left ^ (mixed({key, round, right}) & mask);
-      left = right;
-      right = next;
-    }
-    i = left << half | right;
-  } while (i >= n);
-  return i;
-}
 
 std::span<int32_t> place(const BatchView& view, const char* name) {
   const auto found = view.find(name);
@@ -112,8 +87,8 @@ void BatchMaker::choose_windows(int64_t batch) {
   for (int64_t s = 0; s < spec_.sequences; ++s) {
     const uint64_t index = static_cast<uint64_t>(batch * spec_.sequences + s);
     const uint64_t epoch = index / windows;
-    const uint64_t window = permuted(index % windows, windows, mixed({options_.seed, kOrder, epoch}));
-    const uint64_t offset = mixed({options_.seed, kOffset, epoch}) % (slack + 1);
+    const uint64_t window = permuted(index % windows, windows, random_at({options_.seed, kOrder, epoch}));
+    const uint64_t offset = random_at({options_.seed, kOffset, epoch}) % (slack + 1);
     pieces_.push_back({static_cast<int64_t>(offset + window * length), spec_.max_length, false});
   }
 }
@@ -122,7 +97,7 @@ void BatchMaker::choose_documents(int64_t batch) {
   int64_t remaining = spec_.tokens;
   for (int64_t s = 0; remaining > 0; ++s) {
     const auto random = [&](Stream stream) {
-      return mixed({options_.seed, stream, static_cast<uint64_t>(batch), static_cast<uint64_t>(s)});
+      return random_at({options_.seed, stream, static_cast<uint64_t>(batch), static_cast<uint64_t>(s)});
     };
     const size_t document = random(kDocument) % documents_.size();
     const int64_t end = document + 1 < documents_.size() ? documents_[document + 1] : source_->size();
@@ -150,6 +125,10 @@ std::span<const Piece> BatchMaker::pieces(int64_t step, int64_t micro_batch) {
   else
     choose_documents(batch);
   return pieces_;
+}
+
+int64_t BatchMaker::batches_per_epoch() const {
+  return std::max<int64_t>(1, (source_->size() - 1) / spec_.max_length * spec_.max_length / spec_.tokens);
 }
 
 void BatchMaker::fill(int64_t step, int64_t micro_batch, const BatchView& view) {

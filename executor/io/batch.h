@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,7 +16,7 @@ namespace tidemark {
 /// The graph's inputs by name, as places to write to. Which there are decides the layout: with
 /// `cu_seqlens` (and `position_ids`) sequences stand one after another, with `batch_sizes` they are packed
 /// by time. Others are left alone.
-using BatchView = std::map<std::string, std::span<int32_t>>;
+using BatchView = IntegerInputs;
 
 /// A piece of consecutive tokens that makes one sequence.
 struct Piece {
@@ -55,6 +54,9 @@ class BatchMaker {
 
   /// `view` must hold the model's inputs at the spec's sizes. Allocates nothing.
   void fill(int64_t step, int64_t micro_batch, const BatchView& view);
+
+  /// Batches that hold about as many tokens as the corpus: of windows, each of them at most once.
+  int64_t batches_per_epoch() const;
 
   /// The sequences of that batch, in no particular order (for tests and reports).
   std::span<const Piece> pieces(int64_t step, int64_t micro_batch);

@@ -63,10 +63,21 @@ std::vector<Piece> row_pieces(const Reader& reader, const std::vector<int32_t>& 
   return pieces;
 }
 
+ReferenceBatch image_batch(Reader& reader) {
+  reader.shape_from("input/x");
+  ReferenceBatch batch;
+  batch.spec = {
+      .tokens = reader.rows * reader.columns, .sequences = reader.rows, .max_length = reader.columns};
+  batch.images.resize(static_cast<size_t>(batch.spec.tokens));
+  reader.reference.read("input/x", {DType::f32, {reader.rows, reader.columns}}, batch.images.data());
+  return batch;
+}
+
 }  // namespace
 
 ReferenceBatch reference_batch(const TensorReader& reference) {
   Reader reader{reference};
+  if (reference.has("input/x") && !reference.has("input/labels")) return image_batch(reader);
   ReferenceBatch batch;
   std::vector<Piece> pieces;
   std::vector<int32_t> ids, labels;

@@ -1,30 +1,8 @@
-#include "executor/cpu/gemm.h"
 #include "executor/ops/all.h"
 #include "executor/ops/column_sum.h"
-#include "executor/ops/operands.h"
+#include "executor/ops/product.h"
 
 namespace tidemark::ops {
-namespace {
-
-/// The product whose result is output 0 and whose operands are inputs 0 and 1, all row-major.
-cpu::Gemm product(const KernelArgs& args) {
-  const TensorType& a = args.op.in(0);
-  const TensorType& b = args.op.in(1);
-  const TensorType& c = args.op.out(0);
-  cpu::Gemm g;
-  g.m = rows_of(c);
-  g.n = columns_of(c);
-  g.a = args.inputs[0];
-  g.lda = columns_of(a);
-  g.b = args.inputs[1];
-  g.ldb = columns_of(b);
-  g.c = args.outputs[0];
-  g.ldc = g.ld_start = columns_of(c);
-  g.a_bf16 = g.b_bf16 = g.c_bf16 = g.bias_bf16 = is_bf16(c);
-  return g;
-}
-
-}  // namespace
 
 void linear_cpu(const KernelArgs& args) {
   cpu::Gemm g = product(args);

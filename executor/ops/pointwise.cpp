@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/error.h"
+#include "executor/ops/activation.h"
 #include "executor/ops/all.h"
 #include "executor/ops/operands.h"
 
@@ -41,6 +43,25 @@ void convert_cpu(const KernelArgs& args) {
   const bool from_bf16 = is_bf16(args.op.in(0));
   run_pointwise(args,
                 [&](const Pointwise& p, int64_t begin, int64_t end) { range(p, from_bf16, begin, end); });
+}
+
+Activation activation_from(const std::string& name) {
+  if (name == "relu") return Activation::relu;
+  if (name == "sigmoid") return Activation::sigmoid;
+  if (name == "tanh") return Activation::tanh;
+  throw InternalError("unknown activation '" + name + "'");
+}
+
+void activation_cpu(const KernelArgs& args) {
+  const Activation f = activation_from(args.op.attributes().text("function"));
+  const auto range = TIDEMARK_SIMD(activation_range);
+  run_pointwise(args, [&](const Pointwise& p, int64_t begin, int64_t end) { range(f, p, begin, end); });
+}
+
+void activation_grad_cpu(const KernelArgs& args) {
+  const Activation f = activation_from(args.op.attributes().text("function"));
+  const auto range = TIDEMARK_SIMD(activation_grad_range);
+  run_pointwise(args, [&](const Pointwise& p, int64_t begin, int64_t end) { range(f, p, begin, end); });
 }
 
 void accumulate_cpu(const KernelArgs& args) {

@@ -121,6 +121,15 @@ void Runtime::prepare() {
 void Runtime::run_micro_batch() {
   run(body_);
 }
+void Runtime::run_forward(ValueId output) {
+  for (int32_t s = body_.begin; s < body_.end; ++s) {
+    const Op& op = graph_.op(plan_.schedule.steps[static_cast<size_t>(s)].op);
+    if (std::find(op.outputs.begin(), op.outputs.end(), output) == op.outputs.end()) continue;
+    Range forward{body_.begin, s + 1, body_.ran};
+    return run(forward);
+  }
+  throw InternalError("no op of a micro-batch makes the value '" + graph_.value(output).name + "'");
+}
 void Runtime::optimize() {
   run(optimize_);
 }

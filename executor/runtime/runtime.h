@@ -44,6 +44,9 @@ class Runtime {
   /// optimize().
   void prepare();
   void run_micro_batch();
+  /// The steps of a micro-batch up to the one that makes `output`, such as the loss, in the same memory:
+  /// what outlives a step stays as it is.
+  void run_forward(ValueId output);
   void optimize();
 
   /// Times of the last run of each of the plan's steps, by step index.

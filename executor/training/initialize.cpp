@@ -19,7 +19,7 @@ uint64_t key_of(uint64_t seed, const std::string& name) {
 
 /// In (0, 1).
 double uniform(uint64_t key, uint64_t counter) {
-  return (static_cast<double>(splitmix64(key ^ splitmix64(counter)) >> 11) + 0.5) * 0x1p-53;
+  return unit_interval(splitmix64(key ^ splitmix64(counter)));
 }
 
 /// `columns`: the last dimension.

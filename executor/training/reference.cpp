@@ -35,28 +35,40 @@ void check_complete(const Graph& graph, const TensorReader& reference, const std
   }
 }
 
+/// The mean loss of the batch over the model's ensemble; gradients are left in the runtime.
+double run_batch(Runtime& runtime, const Model& model, const ReferenceBatch& batch) {
+  const BatchView inputs = input_view(runtime);
+  double loss = 0;
+  runtime.prepare();
+  for (int m = 0; m < runtime.plan().micro_batches; ++m) {
+    fill_inputs(runtime, batch);
+    model.fill_constants(m, inputs);
+    runtime.run_micro_batch();
+    loss += double{*static_cast<const float*>(runtime.data(loss_of(runtime.graph())))};
+  }
+  return loss / runtime.plan().micro_batches;
+}
+
 }  // namespace
 
 void fill_inputs(Runtime& runtime, const ReferenceBatch& batch) {
   for (const auto& [name, values] : batch.inputs)
     if (runtime.graph().find(name) != kNone)
       std::copy(values.begin(), values.end(), runtime.data<int32_t>(name));
+  if (!batch.images.empty()) std::copy(batch.images.begin(), batch.images.end(), runtime.data<float>("x"));
 }
 
-Comparison compare_with_reference(Runtime& runtime, const ReferenceBatch& batch,
+Comparison compare_with_reference(Runtime& runtime, const Model& model, const ReferenceBatch& batch,
                                   const TensorReader& reference, const std::set<std::string>& no_grad,
                                   const std::set<std::string>& tied) {
   const Graph& graph = runtime.graph();
   check_complete(graph, reference, tied);
   load_parameters(runtime, reference, "weight/");
-  fill_inputs(runtime, batch);
-  runtime.run_micro_batch();
 
   Comparison result;
+  result.loss = run_batch(runtime, model, batch);
   float reference_loss = 0;
   reference.read("output/loss", {DType::f32, {1}}, &reference_loss);
-  const ValueId loss = loss_of(graph);
-  result.loss = double{*static_cast<const float*>(runtime.data(loss))};
   result.reference_loss = double{reference_loss};
   result.loss_error = std::abs(result.loss - result.reference_loss) / std::abs(result.reference_loss);
 

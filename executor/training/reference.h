@@ -23,10 +23,11 @@ struct Comparison {
 void fill_inputs(Runtime& runtime, const ReferenceBatch& batch);
 
 /// Runs one forward and backward pass on the reference's weights (`weight/…`) and inputs, and compares with
-/// `output/loss` and `grad/…`. The graph is one without optimizer, made for `batch`. A parameter in
+/// `output/loss` and `grad/…`. The graph is one without optimizer, made for `batch`, with a micro-batch for
+/// each model of an ensemble: the reference's loss is the mean over these. A parameter in
 /// `no_grad` must have a gradient of zeros. Throws Error where the file lacks a tensor, or holds a gradient
 /// that the model does not, unless its name is in `tied`: it shares another parameter.
-Comparison compare_with_reference(Runtime& runtime, const ReferenceBatch& batch,
+Comparison compare_with_reference(Runtime& runtime, const Model& model, const ReferenceBatch& batch,
                                   const TensorReader& reference, const std::set<std::string>& no_grad = {},
                                   const std::set<std::string>& tied = {});
 

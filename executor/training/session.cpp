@@ -73,4 +73,16 @@ StepResult Session::step(const Feed& feed, const Watch& watch) {
   return result;
 }
 
+double Session::validate(const Feed& feed, int64_t batches) {
+  const ValueId loss = loss_of(runtime_.graph());
+  double total = 0;
+  runtime_.prepare();
+  for (int64_t batch = 0; batch < batches; ++batch) {
+    feed(runtime_, batch, 0);
+    runtime_.run_forward(loss);
+    total += double{*loss_};
+  }
+  return total / static_cast<double>(batches);
+}
+
 }  // namespace tidemark

@@ -41,6 +41,9 @@ class Session {
   /// Throws Error (exit status 3) naming the step where the loss is not finite.
   StepResult step(const Feed& feed, const Watch& watch = {});
 
+  /// The mean loss of as many batches of other data: forward passes in the same arena, between steps.
+  double validate(const Feed& feed, int64_t batches);
+
  private:
   void set_hyper();
   void set_seed(int micro_batch);

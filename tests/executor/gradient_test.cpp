@@ -19,7 +19,7 @@ namespace {
 class Example {
  public:
   Graph graph{"example"};
-  std::vector<ValueId> parameters;
+  std::vector<ValueId> parameters, constants;
   std::map<ValueId, std::vector<int32_t>> integers;
   std::map<ValueId, double> scales;
 
@@ -27,6 +27,12 @@ class Example {
     const ValueId id = graph.add_source(name, {DType::f32, shape}, Category::parameter);
     parameters.push_back(id);
     scales[id] = scale;
+    return id;
+  }
+  /// Not to be differentiated.
+  ValueId data(const std::string& name, Shape shape) {
+    const ValueId id = graph.add_source(name, {DType::f32, shape}, Category::input);
+    constants.push_back(id);
     return id;
   }
   ValueId ints(const std::string& name, std::vector<int32_t> values) {
@@ -136,6 +142,26 @@ const std::map<std::string, Build>& examples() {
                                           {"dt_min", 0.0},
                                           {"first_column", int64_t{1}}}})};
        }},
+      {"masked_linear",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 7}), w = e.floats("w", {3, 7}), b = e.floats("b", {3}),
+                       r = e.floats("r", {5, 3});
+         const ValueId in = e.ints("in", {0, 3, 1, 2, 0, 1, 3}), out = e.ints("out", {2, 0, 1});
+         return std::vector{e.graph.add({"masked_linear", "y", {x, w, in, out, b, r}, {{"strict", false}}})};
+       }},
+      {"nade",
+       [](Example& e) {
+         const ValueId x = e.data("x", {3, 5}), order = e.ints("order", {3, 0, 4, 1, 2});
+         const ValueId w = e.floats("w", {6, 5}), c = e.floats("c", {6}), b = e.floats("b", {5}),
+                       v = e.floats("v", {5, 6});
+         return std::vector{
+             e.graph.add({"nade", "y", {x, order, w, c, b, v}, {{"function", std::string("sigmoid")}}})};
+       }},
+      {"activation",
+       [](Example& e) {
+         return std::vector{
+             e.graph.add({"activation", "y", {e.floats("x", {4, 6})}, {{"function", std::string("tanh")}}})};
+       }},
       {"dropout",
        [](Example& e) {
          const ValueId x = e.floats("x", {8, 6}), seed = e.ints("seed", {5, 9});
@@ -187,7 +213,8 @@ class Differences {
     plan_ = make_plan(example_.graph, request).plan.value();
     runtime_ = std::make_unique<Runtime>(example_.graph, plan_, RuntimeOptions{.guard = GuardMode::scribble});
     for (ValueId p : example_.parameters) point_[p] = random_vector(p, example_.scales[p]);
-    for (ValueId s : seeds_) point_[s] = random_vector(s, 1);
+    for (const auto& others : {seeds_, example_.constants})
+      for (ValueId id : others) point_[id] = random_vector(id, 1);
   }
 
   void check(const std::string& name) {
@@ -271,6 +298,15 @@ TEST(Gradient, RecurrentLayersMatchFiniteDifferencesBothWays) {
     Differences(recurrent("lstm_layer", 4, "", reverse)).check("lstm_layer");
     Differences(recurrent("gru_layer", 3, "", reverse)).check("gru_layer");
   }
+}
+
+TEST(Gradient, NadeWithTiedWeightsMatchesFiniteDifferences) {
+  const Build tied = [](Example& e) {
+    const ValueId x = e.data("x", {3, 5}), order = e.ints("order", {3, 0, 4, 1, 2});
+    const ValueId w = e.floats("w", {6, 5}), c = e.floats("c", {6}), b = e.floats("b", {5});
+    return std::vector{e.graph.add({"nade", "y", {x, order, w, c, b}, {{"function", std::string("tanh")}}})};
+  };
+  Differences(tied).check("nade, tied");
 }
 
 TEST(Gradient, NoRuleIsLeftOut) {

@@ -59,6 +59,26 @@ TEST_P(PointwiseTest, AddAndAccumulate) {
   }
 }
 
+TEST_P(PointwiseTest, ActivationsAndTheirGradients) {
+  const auto relu = [](double x) { return std::max(x, 0.0); };
+  const auto check = [&](const char* name, auto f, auto slope) {
+    OpCase op("activation", {{"function", name}}, dtype);
+    op.random(shape, 3);
+    op.check({each(op, [&](size_t i) { return f(op.inputs()[0][i]); })});
+    OpCase grad("activation_grad", {{"function", name}}, dtype);
+    grad.random(shape).random(shape, 3);
+    Values y = each(grad, [&](size_t i) { return f(grad.inputs()[1][i]); });
+    OpCase with_value("activation_grad", {{"function", name}}, dtype);
+    with_value.floats(shape, grad.inputs()[0]).floats(shape, y);
+    with_value.check({each(
+        with_value, [&](size_t i) { return with_value.inputs()[0][i] * slope(with_value.inputs()[1][i]); })});
+  };
+  check("relu", relu, [](double y) { return y > 0 ? 1.0 : 0.0; });
+  check("sigmoid", sigmoid, [](double y) { return y * (1 - y); });
+  check(
+      "tanh", [](double x) { return std::tanh(x); }, [](double y) { return 1 - y * y; });
+}
+
 TEST_P(PointwiseTest, Clear) {
   OpCase op("clear", {}, dtype);
   op.random(shape).check({Values(static_cast<size_t>(shape.elements()), 0.0)});

@@ -78,7 +78,7 @@ TEST(Session, LearnsARepeatedBatch) {
       const Plan plan = tiny.keep_all();
       TinyRun run(tiny, plan);
       Session session(run.runtime, {.peak = 1e-2}, 0);
-      const auto same = [&](Runtime&, int64_t, int) { run.batches.fill(0, 0, run.inputs); };
+      const auto same = [&](Runtime&, int64_t, int) { run.fill(0, 0); };
       const double first = session.step(same).loss;
       EXPECT_NEAR(first, std::log(static_cast<double>(tiny.model->vocabulary())), 0.5) << preset;
       double last = first;
@@ -96,7 +96,7 @@ TEST(Session, MicroBatchesAddUpToTheWholeBatch) {
     Session session(run.runtime, {.peak = 1e-2}, 0);
     std::vector<double> list;
     for (int64_t i = 0; i < 6; ++i)
-      list.push_back(session.step([&](Runtime&, int64_t, int) { run.batches.fill(0, 0, run.inputs); }).loss);
+      list.push_back(session.step([&](Runtime&, int64_t, int) { run.fill(0, 0); }).loss);
     return list;
   };
   const auto a = losses(one), b = losses(two);

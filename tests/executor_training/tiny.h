@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "executor/io/batch.h"
+#include "executor/io/image_batch.h"
 #include "executor/training/initialize.h"
 #include "executor/training/session.h"
 #include "executor/training/state.h"
@@ -27,8 +29,11 @@ struct TinyOptions {
 struct Tiny {
   explicit Tiny(const TinyOptions& options)
       : micro_batches(options.micro_batches), model(model_from_preset(options.preset)) {
-    documents = model->family() != "llama";
+    const int64_t pixels = model->pixels();
+    documents = pixels == 0 && model->family() != "llama";
     spec = {.tokens = 96, .sequences = documents ? 8 : 3, .max_length = 32, .dtype = options.dtype};
+    if (pixels > 0)
+      spec = {.tokens = 6 * pixels, .sequences = 6, .max_length = pixels, .dtype = options.dtype};
     TrainingOptions training{.micro_batches = options.micro_batches};
     if (!options.optimizer) training.optimizer.reset();
     graph = make_training_graph(model->build(spec), training);
@@ -57,13 +62,20 @@ struct Tiny {
     return list;
   }
 
-  BatchMaker batches() const {
-    return {std::make_shared<TokenSource>(TokenSource::synthetic(model->vocabulary())), spec,
-            BatchOptions{.packing = documents ? Packing::documents : Packing::windows,
-                         .unit = DocumentUnit::separator,
-                         .separator = 0,
-                         .seed = 5,
-                         .micro_batches = micro_batches}};
+  /// What fills the inputs of a step's micro-batch.
+  using Fill = std::function<void(int64_t step, int micro_batch)>;
+  Fill fill(const Runtime& runtime) const {
+    const BatchView inputs = input_view(runtime);
+    if (model->pixels() == 0)
+      return [inputs, batches = tokens()](int64_t step, int micro_batch) mutable {
+        batches.fill(step, micro_batch, inputs);
+      };
+    const ImageBatchMaker images(std::make_shared<ImageSource>(ImageSource::synthetic(model->pixels())), 5);
+    const TensorSlot x{"x", graph.value(graph.require("x")).type, runtime.data<void>("x")};
+    return [this, inputs, images, x](int64_t step, int micro_batch) {
+      images.fill(step * micro_batches + micro_batch, x);
+      model->fill_constants(step * micro_batches + micro_batch, inputs);
+    };
   }
 
   int micro_batches;
@@ -71,21 +83,30 @@ struct Tiny {
   std::unique_ptr<Model> model;
   BatchSpec spec;
   Graph graph;
+
+ private:
+  BatchMaker tokens() const {
+    return {std::make_shared<TokenSource>(TokenSource::synthetic(model->vocabulary())), spec,
+            BatchOptions{.packing = documents ? Packing::documents : Packing::windows,
+                         .unit = DocumentUnit::separator,
+                         .separator = 0,
+                         .seed = 5,
+                         .micro_batches = micro_batches}};
+  }
 };
 
 /// A run of a plan from the first step on.
 struct TinyRun {
   TinyRun(const Tiny& tiny, const Plan& plan, const RuntimeOptions& options = {})
-      : runtime(tiny.graph, plan, options), batches(tiny.batches()), inputs(input_view(runtime)) {
+      : runtime(tiny.graph, plan, options), fill(tiny.fill(runtime)) {
     initialize_parameters(runtime, 11);
   }
   Session::Feed feed() {
-    return [this](Runtime&, int64_t step, int micro_batch) { batches.fill(step, micro_batch, inputs); };
+    return [this](Runtime&, int64_t step, int micro_batch) { fill(step, micro_batch); };
   }
 
   Runtime runtime;
-  BatchMaker batches;
-  BatchView inputs;
+  Tiny::Fill fill;
 };
 
 using Bits = std::map<std::string, std::string>;  ///< tensors by name, as bytes
@@ -97,7 +118,7 @@ inline std::string bits_of(const void* data, int64_t bytes) {
 /// Loss and gradients of one micro-batch.
 inline Bits gradient_bits(const Tiny& tiny, const Plan& plan, const RuntimeOptions& options = {}) {
   TinyRun run(tiny, plan, options);
-  run.batches.fill(0, 0, run.inputs);
+  run.fill(0, 0);
   run.runtime.prepare();
   run.runtime.run_micro_batch();
   Bits bits;

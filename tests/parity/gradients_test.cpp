@@ -12,7 +12,9 @@ constexpr double kTolerance = 1e-5;
 
 class Gradients : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Cases, Gradients,
-                         ::testing::Values("llama", "llama_packed", "rnn", "lstm", "gru", "mamba", "mamba2", "mamba2_groups", "mamba2_limits", "mamba_variants"),
+                         ::testing::Values("fvsbn", "gru", "llama", "llama_packed", "lstm", "made", "mamba",
+                                           "mamba2", "mamba2_groups", "mamba2_limits", "mamba_variants",
+                                           "nade", "rnn"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST_P(Gradients, AgreeWithPyTorch) {
@@ -20,9 +22,9 @@ TEST_P(Gradients, AgreeWithPyTorch) {
   const Graph graph = c.graph({.optimizer = std::nullopt});
   for (const char* strategy : {"keep-all", "sqrt", "chain-dp"})
     for (int threads : {1, 2}) {
-      const Plan plan = parity_plan(graph, strategy, true, threads);
+      const Plan plan = parity_plan(graph, strategy, true, threads, c.micro_batches());
       Runtime runtime(graph, plan);
-      const Comparison result = compare_with_reference(runtime, c.batch, c.reference);
+      const Comparison result = compare_with_reference(runtime, *c.model, c.batch, c.reference);
       EXPECT_LE(result.loss_error, 1e-6) << strategy;
       EXPECT_LE(result.worst_error, kTolerance) << strategy << ": " << result.worst_gradient;
       EXPECT_EQ(result.gradients, static_cast<int>(graph.sources(Category::parameter).size()));
@@ -33,11 +35,14 @@ TEST_P(Gradients, AgreeWithPyTorch) {
 TEST_P(Gradients, AWrongWeightIsFound) {
   const ParityCase c(GetParam());
   const Graph graph = c.graph({.optimizer = std::nullopt});
-  const Plan plan = parity_plan(graph, "keep-all", false, 1);
+  const Plan plan = parity_plan(graph, "keep-all", false, 1, c.micro_batches());
   Runtime runtime(graph, plan);
   ReferenceBatch other = c.batch;
-  other.inputs["input_ids"][0] ^= 1;
-  EXPECT_FALSE(compare_with_reference(runtime, other, c.reference).passed(1e-4));
+  if (other.images.empty())
+    other.inputs["input_ids"][0] ^= 1;
+  else
+    other.images[0] = 1 - other.images[0];
+  EXPECT_FALSE(compare_with_reference(runtime, *c.model, other, c.reference).passed(1e-4));
 }
 
 }  // namespace

@@ -23,7 +23,10 @@ struct ParityCase {
   static std::string file(const std::string& name) {
     return std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
   }
-  Graph graph(const TrainingOptions& options) const {
+  /// A micro-batch for each model of an ensemble.
+  int micro_batches() const { return static_cast<int>(model->ensemble_size()); }
+  Graph graph(TrainingOptions options) const {
+    options.micro_batches = micro_batches();
     return make_training_graph(model->build(batch.spec), options);
   }
 
@@ -34,8 +37,10 @@ struct ParityCase {
 };
 
 /// The fastest plan of a strategy, or where `smallest` the smallest it can make.
-inline Plan parity_plan(const Graph& graph, const std::string& strategy, bool smallest, int threads) {
+inline Plan parity_plan(const Graph& graph, const std::string& strategy, bool smallest, int threads,
+                        int micro_batches = 1) {
   PlanRequest request;
+  request.micro_batches = micro_batches;
   request.strategy = strategy;
   request.device.threads = threads;
   request.times = analytic_times(graph, cpu_speed(threads));

@@ -1,0 +1,102 @@
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/data_options.h"
+#include "cli/forward_run.h"
+#include "cli/table.h"
+#include "executor/training/density.h"
+
+namespace tidemark::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  ForwardOptions forward;
+  DataOptions data;
+  std::string part = "test";
+  int64_t orderings = 0;
+  int64_t limit = 0;
+  bool as_json = false;
+};
+
+std::string nats(double value, const char* of) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.4f nats %s", value, of);
+  return text;
+}
+
+json evaluate_images(const Options& o, ForwardRun& run) {
+  const int64_t ensemble = run.model().ensemble_size();
+  if (o.orderings > ensemble)
+    throw Error("bad usage", "--orderings " + std::to_string(o.orderings),
+                "the model has " + std::to_string(ensemble), "use 0 for all of them");
+  const ImageBatchMaker images = open_images(o.data, run.model(), o.part, false);
+  const DensityEstimate e =
+      estimate_density(run.runtime(), run.model(), images, o.orderings > 0 ? o.orderings : ensemble, o.limit);
+  if (!o.as_json) {
+    print_row("images", format_count(e.images) + " of " + images.source().path());
+    print_row("-log p", nats(e.nll, "an image"));
+    if (e.orderings > 1)
+      print_row("", nats(e.single_nll, "under one ordering, the mean over ") + std::to_string(e.orderings));
+  }
+  return {{"images", e.images}, {"orderings", e.orderings}, {"nll", e.nll}, {"single_nll", e.single_nll}};
+}
+
+json evaluate_tokens(const Options& o, ForwardRun& run) {
+  const DataFeed feed = make_feed(o.data, run.built(), run.runtime());
+  const auto* loss = static_cast<const float*>(run.runtime().data(run.runtime().graph().outputs().front()));
+  int64_t batches = feed.batches_per_epoch;
+  if (o.limit > 0) batches = std::min(batches, o.limit);
+  double total = 0;
+  for (int64_t batch = 0; batch < batches; ++batch) {
+    feed.fill(run.runtime(), batch, 0);
+    run.runtime().run_micro_batch();
+    total += double{*loss};
+  }
+  const double mean = total / static_cast<double>(batches);
+  const int64_t tokens = batches * run.built().batch.tokens;
+  if (!o.as_json) {
+    print_row("tokens", format_count(tokens));
+    print_row("loss", nats(mean, "a token"));
+    print_row("perplexity", std::to_string(std::exp(mean)));
+  }
+  return {{"tokens", tokens}, {"loss", mean}, {"perplexity", std::exp(mean)}};
+}
+
+void run(const Options& o) {
+  ForwardRun forward(o.forward);
+  const bool images = forward.model().pixels() > 0;
+  json result = images ? evaluate_images(o, forward) : evaluate_tokens(o, forward);
+  result["predicted_peak_bytes"] = forward.runtime().plan().arena_bytes;
+  result["measured_peak_bytes"] = forward.runtime().resident_bytes();
+  if (o.as_json) std::cout << result.dump(2) << "\n";
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, ExitCode&) {
+  auto* command = app.add_subcommand("evaluate", "Measure a trained model's loss on other data");
+  auto o = std::make_shared<Options>();
+  o->forward.model.packing = "windows";  // each of the data once
+  o->forward.model.batch = 100;
+  add_forward_options(*command, o->forward);
+  add_data_options(*command, o->data)->required();
+  command->add_option("--length", o->forward.model.length, "Tokens in a sequence")->capture_default_str();
+  command->add_option("--part", o->part, "Of a folder of images: train, valid or test")
+      ->check(CLI::IsMember({"train", "valid", "test"}))
+      ->capture_default_str();
+  command->add_option("--orderings", o->orderings, "Models of the ensemble to average p over; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--limit", o->limit, "The first so many images, or batches of tokens; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_flag("--json", o->as_json, "Print JSON");
+  command->callback([o] { run(*o); });
+}
+
+}  // namespace tidemark::cli
