@@ -25,6 +25,8 @@ const std::vector<OpDef>& definitions() {
       ops::rope(),
       ops::attention(),
       ops::attention_grad(),
+      ops::eager_attention(),
+      ops::eager_attention_grad(),
       ops::swiglu(),
       ops::swiglu_grad(),
       ops::add(),

@@ -24,7 +24,10 @@ class Llama final : public Model {
         initializer_range_(config.number("initializer_range", 0.02, 0, 1e3)),
         attention_bias_(config.flag("attention_bias", false)),
         mlp_bias_(config.flag("mlp_bias", false)),
-        tied_(config.flag("tie_word_embeddings", false)) {
+        tied_(config.flag("tie_word_embeddings", false)),
+        eager_(config.choice("attn_implementation",
+                             {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"},
+                             "sdpa") == "eager") {
     vocabulary_ = config.positive("vocab_size", {}, 1 << 24);
     config.choice("hidden_act", {"silu"}, "silu");
     if (!config.has("head_dim") && hidden_ % heads_ != 0)
@@ -56,6 +59,7 @@ class Llama final : public Model {
     Graph& graph;
     DType dtype;
     ValueId table, cu_seqlens;
+    int64_t longest;        ///< sequence
     double typical_length;  ///< of a sequence, for cost estimates
   };
 
@@ -99,16 +103,22 @@ class Llama final : public Model {
     const ValueId v = project(block, module, "v_proj", x, hidden_, narrow, attention_bias_);
     const ValueId q_turned = turned("q_rope", q, heads_);
     const ValueId k_turned = turned("k_rope", k, kv_heads_);
-    const ValueId mixed =
-        block.graph.add({.kind = "attention",
-                         .name = module + ".attention",
-                         .inputs = {q_turned, k_turned, v, block.cu_seqlens},
-                         .attributes = {{"heads", heads_},
-                                        {"kv_heads", kv_heads_},
-                                        {"causal", true},
-                                        {"scale", 1 / std::sqrt(static_cast<double>(head_dim_))},
-                                        {"typical_length", block.typical_length}},
-                         .module = module});
+    Attributes attributes{{"heads", heads_},
+                          {"kv_heads", kv_heads_},
+                          {"causal", true},
+                          {"scale", 1 / std::sqrt(static_cast<double>(head_dim_))}};
+    std::vector<ValueId> inputs = {q_turned, k_turned, v};
+    if (eager_) {
+      attributes.set("length", block.longest);
+    } else {
+      attributes.set("typical_length", block.typical_length);
+      inputs.push_back(block.cu_seqlens);
+    }
+    const ValueId mixed = block.graph.add({.kind = eager_ ? "eager_attention" : "attention",
+                                           .name = module + ".attention",
+                                           .inputs = inputs,
+                                           .attributes = attributes,
+                                           .module = module});
     return project(block, module, "o_proj", mixed, wide, hidden_, attention_bias_, residual);
   }
 
@@ -121,6 +131,9 @@ class Llama final : public Model {
   }
 
   void add_ops(Graph& graph, const BatchSpec& batch) const override {
+    if (eager_ && batch.tokens != batch.sequences * batch.max_length)
+      throw Error("cannot build", "attn_implementation", "eager attention takes sequences of one length",
+                  "use --packing windows");
     const auto input = [&](const std::string& name, int64_t n) {
       return graph.add_source(name, {DType::i32, {n}}, Category::input);
     };
@@ -136,7 +149,11 @@ class Llama final : public Model {
                    .inputs = {positions},
                    .attributes = {{"frequencies", std::move(rope.frequencies)}, {"scale", rope.scale}},
                    .module = "model.rotary_emb"});
-    const Block block{graph, batch.dtype, table, cu_seqlens,
+    const Block block{graph,
+                      batch.dtype,
+                      table,
+                      cu_seqlens,
+                      batch.max_length,
                       static_cast<double>(batch.tokens) / static_cast<double>(batch.sequences)};
     const ValueId embedding = parameter(block, "model.embed_tokens.weight", {vocabulary_, hidden_}, normal());
     ValueId x = graph.add({.kind = "embedding",
@@ -157,6 +174,7 @@ class Llama final : public Model {
   int64_t hidden_, intermediate_, layers_, heads_, kv_heads_;
   double epsilon_, initializer_range_;
   bool attention_bias_, mlp_bias_, tied_;
+  bool eager_;  ///< every probability in memory
   int64_t head_dim_ = 0;
 };
 

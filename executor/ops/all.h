@@ -22,6 +22,8 @@ void rope_table_cpu(const KernelArgs& args);
 void rope_cpu(const KernelArgs& args);
 void attention_cpu(const KernelArgs& args);
 void attention_grad_cpu(const KernelArgs& args);
+void eager_attention_cpu(const KernelArgs& args);
+void eager_attention_grad_cpu(const KernelArgs& args);
 void swiglu_cpu(const KernelArgs& args);
 void swiglu_grad_cpu(const KernelArgs& args);
 void add_cpu(const KernelArgs& args);

@@ -27,6 +27,8 @@ const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
       {"rope", ops::rope_cpu},
       {"attention", ops::attention_cpu},
       {"attention_grad", ops::attention_grad_cpu},
+      {"eager_attention", ops::eager_attention_cpu},
+      {"eager_attention_grad", ops::eager_attention_grad_cpu},
       {"swiglu", ops::swiglu_cpu},
       {"swiglu_grad", ops::swiglu_grad_cpu},
       {"add", ops::add_cpu},

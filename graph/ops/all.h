@@ -22,6 +22,8 @@ OpDef rope_table();
 OpDef rope();
 OpDef attention();
 OpDef attention_grad();
+OpDef eager_attention();
+OpDef eager_attention_grad();
 OpDef swiglu();
 OpDef swiglu_grad();
 OpDef add();

@@ -85,6 +85,19 @@ const std::map<std::string, Build>& examples() {
               {q, k, v, cu},
               {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}}, {"causal", true}, {"scale", 0.5}}})};
        }},
+      {"eager_attention",
+       [](Example& e) {
+         const ValueId q = e.floats("q", {10, 16}), k = e.floats("k", {10, 8}), v = e.floats("v", {10, 8});
+         const ValueId o = e.graph.add({"eager_attention",
+                                        "o",
+                                        {q, k, v},
+                                        {{"heads", int64_t{4}},
+                                         {"kv_heads", int64_t{2}},
+                                         {"causal", true},
+                                         {"scale", 0.5},
+                                         {"length", int64_t{5}}}});
+         return std::vector{o};
+       }},
       {"swiglu",
        [](Example& e) {
          const ValueId a = e.floats("a", {4, 6}), b = e.floats("b", {4, 6});
