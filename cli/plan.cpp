@@ -5,6 +5,8 @@
 
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/pareto.h"
+#include "cli/plan_summary.h"
 #include "cli/planning.h"
 #include "cli/table.h"
 #include "graph/op_def.h"
@@ -20,6 +22,9 @@ struct Options {
   std::string graph;
   BudgetOptions budget;
   std::string out;
+  bool pareto = false;
+  int points = 12;
+  std::string picture;
   bool as_json = false;
 };
 
@@ -111,18 +116,7 @@ json summary(const PlanResult& result, const PlanRequest& request) {
             {"missing_bytes", result.missing_bytes},
             {"smallest_feasible_bytes", result.smallest_feasible_bytes}};
   if (!result.plan) return j;
-  const Plan& p = *result.plan;
-  json categories;
-  for (int c = 0; c < kCategoryCount; ++c)
-    categories[std::string(name_of(static_cast<Category>(c)))] = p.peak_by_category[static_cast<size_t>(c)];
-  j.update({{"predicted_peak_bytes", p.arena_bytes},
-            {"categories", categories},
-            {"predicted_seconds", p.predicted_seconds},
-            {"unplanned_seconds", p.unplanned_seconds},
-            {"lower_bound_seconds", p.lower_bound_seconds},
-            {"gap", p.gap},
-            {"strategy", p.strategy},
-            {"solve_seconds", p.solve_seconds}});
+  j.update(plan_summary(*result.plan));
   return j;
 }
 
@@ -142,6 +136,10 @@ ExitCode run(const Options& o) {
   const Graph graph = subject(o);
   const PlanRequest request =
       plan_request(graph, o.budget, threads_of(o.model.threads), o.model.micro_batches);
+  if (o.pareto) {
+    show_curve(graph, pareto_curve(graph, request, o.points), {.as_json = o.as_json, .picture = o.picture});
+    return ExitCode::ok;
+  }
   const PlanResult result = make_plan(graph, request);
   if (result.plan && !o.out.empty()) save_plan(*result.plan, graph, o.out);
   if (o.as_json) {
@@ -169,7 +167,15 @@ void add_plan(CLI::App& app, ExitCode& status) {
                                "--clip-norm", "--weight-decay"})
     graph->excludes(command->get_option(of_model));
   add_budget_options(*command, o->budget);
-  command->add_option("--out", o->out, "Write the plan here (plan.json)");
+  auto* out = command->add_option("--out", o->out, "Write the plan here (plan.json)");
+  auto* pareto =
+      command->add_flag("--pareto", o->pareto, "Plan for many budgets: the trade-off of peak and time");
+  pareto->excludes(out)->excludes(command->get_option("--budget"));
+  command->add_option("--points", o->points, "Budgets of the trade-off, at most")
+      ->needs(pareto)
+      ->check(CLI::Range(kFewestParetoPoints, 1000))
+      ->capture_default_str();
+  command->add_option("--picture", o->picture, "Draw the trade-off here (SVG)")->needs(pareto);
   command->add_flag("--json", o->as_json, "Print JSON");
   command->callback([o, &status] { status = run(*o); });
 }

@@ -1,4 +1,6 @@
 // `tidemark plan --graph`: graphs from elsewhere, good and bad.
+#include <sstream>
+
 #include "graph/serialize.h"
 #include "planner/plan.h"
 #include "tests/cli/command.h"
@@ -85,6 +87,31 @@ TEST_F(GraphPlan, UpdatesInPlace) {
   EXPECT_LT(peak(), (1 << 20) + (1 << 16));
   document["ops"].back()["outputs"][0]["bytes"] = 5;
   EXPECT_THAT(error(document), AllOf(HasSubstr("update"), HasSubstr("another size")));
+}
+
+TEST_F(GraphPlan, ShowsTheTradeOff) {
+  const std::string graph = write("g.json", chain(24).dump()), picture = path("curve.svg");
+  const Arguments line = {"plan", "--graph", graph, "--pareto", "--points", "5", "--picture", picture};
+  const Output table = run(line);
+  EXPECT_EQ(table.status, 0) << table.error;
+  std::istringstream lines(table.out);
+  for (std::string text; std::getline(lines, text);) EXPECT_LE(text.size(), 80u) << text;
+  EXPECT_THAT(table.out, AllOf(HasSubstr("keep-all"), HasSubstr("100.0 %")));
+  Arguments as_json = line;
+  as_json.push_back("--json");
+  const json j = json_of(as_json);
+  ASSERT_GE(j["points"].size(), 3u);
+  EXPECT_EQ(j["points"].back()["predicted_peak_bytes"], j["unplanned_peak_bytes"]);
+  EXPECT_EQ(j["points"].front()["predicted_peak_bytes"], j["smallest_feasible_bytes"]);
+  const std::string svg = bytes_of(picture);
+  size_t dots = 0;
+  for (size_t at = svg.find("<circle"); at != std::string::npos; at = svg.find("<circle", at + 1)) ++dots;
+  EXPECT_EQ(dots, j["points"].size());
+  error_of({"plan", "--graph", graph, "--pareto", "--budget", "50%"}, 2);
+  error_of({"plan", "--graph", graph, "--pareto", "--points", "1"}, 2);
+  error_of({"plan", "--graph", graph, "--picture", picture}, 2);
+  EXPECT_THAT(error_of({"plan", "--graph", graph, "--pareto", "--picture", path("no/x.svg")}, 3),
+              HasSubstr("cannot save the picture"));
 }
 
 TEST_F(GraphPlan, SaysWhatIsWrongInOneLine) {
