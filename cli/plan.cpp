@@ -164,7 +164,7 @@ void add_plan(CLI::App& app, ExitCode& status) {
   add_model_options(*command, o->model);
   auto* graph = command->add_option("--graph", o->graph, "Any training graph (JSON: docs/formats.md)");
   for (const char* of_model : {"--model", "--config", "--batch", "--length", "--dtype", "--packing",
-                               "--clip-norm", "--weight-decay"})
+                               "--clip-norm", "--weight-decay", "--beta2"})
     graph->excludes(command->get_option(of_model));
   add_budget_options(*command, o->budget);
   auto* out = command->add_option("--out", o->out, "Write the plan here (plan.json)");
