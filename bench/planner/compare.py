@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""A table of the planner against others; see README.md."""
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import graphs
+import order
+
+MODELS = {"llama-mini": ["--batch", "4", "--length", "256"], "mamba-tiny": [], "lstm-small": []}
+SHARES = (0.2, 0.3, 0.5, 0.7)
+OWN = ("auto", "chain-dp", "sqrt")
+
+
+def tidemark(options, *arguments):
+    done = subprocess.run([options.tidemark, *arguments], stdout=subprocess.PIPE, text=True)
+    if done.returncode > 1:
+        raise SystemExit(f"'tidemark {' '.join(arguments)}' failed")
+    return done.stdout
+
+
+def bytes_of(value):
+    if "bytes" in value:
+        return value["bytes"]
+    size = {"f32": 4, "i32": 4, "bf16": 2, "u8": 1}[value["type"]["dtype"]]
+    for n in value["type"]["shape"]:
+        size *= n
+    return size
+
+
+def documents(options):
+    for nodes in options.nodes:
+        for family in options.families:
+            yield graphs.FAMILIES[family](nodes)
+    for model in options.models:
+        yield json.loads(tidemark(options, "graph", "--model", model, *MODELS[model], "--format", "json"))
+
+
+def own_answer(options, path, budget, strategy):
+    """What the command prints, None where nothing fits; the plan's order; seconds of planning."""
+    plan = os.path.join(options.folder, "plan.json")
+    begin = time.perf_counter()
+    answer = json.loads(tidemark(options, "plan", "--graph", path, "--budget", str(budget), "--strategy", strategy,
+                                 "--json", "--out", plan))
+    spent = time.perf_counter() - begin
+    if not answer["fits"]:
+        return None, None, spent
+    with open(plan) as file:
+        steps = json.load(file)["order"]
+    return answer, steps, spent
+
+
+def row(graph, share, method, over, gap, spent):
+    percent = f"{over:10.2%}" if over is not None else f"{'-':>10}"
+    gap = f"{gap:9.2%}" if gap is not None else f"{'':9}"
+    print(f"{graph['name']:20.20} {len(graph['ops']):6} {share:6.0%}  {method:10} {percent} {gap} {spent:8.1f}", flush=True)
+
+
+def compare(options, graph, path, share, unplanned):
+    standing = sum(order.aligned(bytes_of(s)) for s in graph["sources"])
+    budget = standing + int(share * (unplanned["predicted_peak_bytes"] - standing))
+    opaque = all(op["op"] == "opaque" for op in graph["ops"])
+    for strategy in OWN:
+        answer, found, spent = own_answer(options, path, budget, strategy)
+        if answer is None:
+            row(graph, share, strategy, None, None, spent)
+            continue
+        if opaque:  # an independent opinion
+            seconds, peak = order.judge(graph, found)
+            if peak > budget or abs(seconds / answer["predicted_seconds"] - 1) > 1e-9:
+                raise SystemExit(f"{graph['name']}: the plan says {answer['predicted_seconds']} s within {budget} bytes, "
+                                 f"its order takes {seconds} s and {peak} bytes")
+        row(graph, share, strategy, answer["predicted_seconds"] / answer["unplanned_seconds"] - 1, answer["gap"], spent)
+    if options.peers and opaque:
+        import moccasin
+        begin = time.perf_counter()
+        found = moccasin.plan(graph, budget, options.seconds)
+        spent = time.perf_counter() - begin
+        seconds, peak = order.judge(graph, found) if found else (None, 0)
+        if peak > budget:
+            raise SystemExit(f"{graph['name']}: moccasin's order needs {peak} bytes, more than {budget}")
+        row(graph, share, "moccasin", seconds / unplanned["predicted_seconds"] - 1 if found else None, None, spent)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tidemark", default="build/release/bin/tidemark", help="the command")
+    parser.add_argument("--nodes", type=int, nargs="*", default=[100, 1000])
+    parser.add_argument("--families", nargs="*", choices=graphs.FAMILIES, default=list(graphs.FAMILIES))
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--shares", type=float, nargs="*", default=SHARES, help="of the unplanned activations")
+    parser.add_argument("--peers", action="store_true", help="also run moccasin.py, which needs ortools")
+    parser.add_argument("--seconds", type=float, default=30, help="that a peer may take")
+    options = parser.parse_args()
+    print(f"{'graph':20} {'ops':>6} {'budget':>6}  {'method':10} {'over':>10} {'gap':>9} {'planning':>8}")
+    with tempfile.TemporaryDirectory() as options.folder:
+        path = os.path.join(options.folder, "graph.json")
+        for graph in documents(options):
+            with open(path, "w") as file:
+                json.dump(graph, file)
+            unplanned = json.loads(tidemark(options, "plan", "--graph", path, "--strategy", "keep-all", "--json"))
+            for share in options.shares:
+                compare(options, graph, path, share, unplanned)
+
+
+if __name__ == "__main__":
+    main()
