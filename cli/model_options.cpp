@@ -41,6 +41,10 @@ int threads_of(int asked) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+const char* unit_of(const Model& model) {
+  return model.pixels() > 0 ? "pixels" : "tokens";
+}
+
 std::unique_ptr<Model> load(const ModelOptions& options) {
   if (options.preset.empty() && options.config.empty())
     throw Error("bad usage", "command line", "no model was named", "give --model PRESET or --config FILE");

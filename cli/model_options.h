@@ -40,6 +40,9 @@ struct BuiltModel {
   Graph training;
 };
 
+/// What a sequence of the model is made of: "tokens" or "pixels".
+const char* unit_of(const Model& model);
+
 std::unique_ptr<Model> load(const ModelOptions& options);
 /// Without a training graph.
 BuiltModel describe(const ModelOptions& options);

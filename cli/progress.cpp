@@ -16,13 +16,14 @@ constexpr int64_t kLogPeriodNs = 5'000'000'000;
 
 }  // namespace
 
-Progress::Progress(int64_t total_steps) : total_(total_steps), terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(int64_t total_steps, const char* unit)
+    : total_(total_steps), unit_(unit), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
   if (terminal_ && shown_ns_ != 0) std::fputc('\n', stderr);
 }
 
-void Progress::show(int64_t done, double loss, double tokens_per_second, double seconds_per_step) {
+void Progress::show(int64_t done, double loss, double units_per_second, double seconds_per_step) {
   const int64_t now = now_ns();
   const int64_t period = terminal_ ? kTerminalPeriodNs : kLogPeriodNs;
   if (shown_ns_ != 0 && done < total_ && now - shown_ns_ < period) return;
@@ -30,9 +31,10 @@ void Progress::show(int64_t done, double loss, double tokens_per_second, double 
   std::string left;
   if (done < total_)
     left = "  " + format_seconds(static_cast<double>(total_ - done) * seconds_per_step) + " left";
-  std::fprintf(stderr, "%sstep %lld/%lld  loss %.4f  %s tokens/s%s%s", terminal_ ? "\r\033[K" : "",
+  std::fprintf(stderr, "%sstep %lld/%lld  loss %.4f  %s %s/s%s%s", terminal_ ? "\r\033[K" : "",
                static_cast<long long>(done), static_cast<long long>(total_), loss,
-               format_count(std::llround(tokens_per_second)).c_str(), left.c_str(), terminal_ ? "" : "\n");
+               format_count(std::llround(units_per_second)).c_str(), unit_, left.c_str(),
+               terminal_ ? "" : "\n");
   std::fflush(stderr);
 }
 

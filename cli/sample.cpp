@@ -49,7 +49,8 @@ void add_sample(CLI::App& app, ExitCode&) {
   add_forward_options(*command, o->forward);
   command->get_option("--batch")->description("Images to draw");
   command->add_option("--seed", o->seed, "Of the images")->capture_default_str();
-  command->add_option("--width", o->width, "Pixels in a row of an image; 0: it is a square");
+  command->add_option("--width", o->width, "Pixels in a row of an image; 0: it is a square")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--columns", o->columns, "Images in a row of the picture")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

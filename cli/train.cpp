@@ -72,7 +72,7 @@ Outcome train(const Options& o, const BuiltModel& built, TrainingRun& run, Valid
   catch_interrupts();
   const int64_t first_step = run.session().steps_done();
   const auto save_now = [&] { save(o.save, settings, built.model->config(), o.data.seed, losses, run); };
-  Progress progress(o.steps);
+  Progress progress(o.steps, unit_of(*built.model));
   bool saved = false;
   while (run.session().steps_done() < o.steps && !stop_requested() && !validation.exhausted()) {
     const StepResult result = run.step();
@@ -110,8 +110,8 @@ void print_json(const Options& o, const Plan& plan, TrainingRun& run, const Vali
   std::cout << j.dump(2) << "\n";
 }
 
-void print_summary(const Options& o, const Plan& plan, TrainingRun& run, const Validation& validation,
-                   const Outcome& outcome) {
+void print_summary(const Options& o, const BuiltModel& built, const Plan& plan, TrainingRun& run,
+                   const Validation& validation, const Outcome& outcome) {
   const double seconds = run.median_step_seconds();
   const size_t done = outcome.losses.size() - static_cast<size_t>(outcome.first_step);
   char text[80];
@@ -126,7 +126,7 @@ void print_summary(const Options& o, const Plan& plan, TrainingRun& run, const V
   }
   print_row("step", format_seconds(seconds) + " (median), " +
                         format_count(std::llround(static_cast<double>(run.tokens_per_step()) / seconds)) +
-                        " tokens/s");
+                        " " + unit_of(*built.model) + "/s");
   print_row("plan", plan.strategy);
   print_row("predicted peak", exact_bytes(plan.arena_bytes));
   print_row("measured peak", exact_bytes(run.runtime().resident_bytes()));
@@ -161,7 +161,7 @@ void run(const Options& o) {
   if (o.as_json)
     print_json(o, plan, run, validation, outcome);
   else if (run.median_step_seconds() > 0)
-    print_summary(o, plan, run, validation, outcome);
+    print_summary(o, built, plan, run, validation, outcome);
 }
 
 void add_rate_options(CLI::App& command, LearningRate& rate) {

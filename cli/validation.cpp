@@ -18,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kWhat = "cannot save the best weights";
+constexpr const char* kCannotResume = "cannot resume";
 constexpr int64_t kMostShardBytes = int64_t{5} << 30;
 
 }  // namespace
@@ -56,8 +57,13 @@ void Validation::restore() {
   const int64_t done = run_.session().steps_done();
   const std::string path = save_ + "/validation.json";
   if (save_.empty() || done == 0 || !std::filesystem::exists(path)) return;
-  for (const json& row : read_json(path, "cannot resume"))
-    if (const int64_t step = row.at("step"); step <= done) results_.push_back({step, row.at("loss")});
+  try {
+    for (const json& row : read_json(path, kCannotResume))
+      if (const int64_t step = row.at("step"); step <= done) results_.push_back({step, row.at("loss")});
+  } catch (const json::exception&) {
+    throw Error(kCannotResume, path, "it is not a list of steps and their losses",
+                "delete it to begin a new one");
+  }
 }
 
 const Validation::Result* Validation::best_result() const {

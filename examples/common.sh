@@ -51,8 +51,6 @@ parameters() { "$tidemark" models --json | sed -n "/\"name\": \"$1\"/,/}/p" | gr
 losses() { sed -n '/"losses"/,/]/p' "$1" | tr -d ' ,' | grep -E '^-?[0-9]'; }
 last_loss() { losses "$1" | tail -n 1; }
 
-# mib BYTES
-mib() { awk -v bytes="$1" 'BEGIN { printf "%.1f", bytes / 1048576 }'; }
 # ratio A B
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 # milliseconds SECONDS

@@ -90,6 +90,17 @@ TEST_F(DensityCommands, ResumedRunsAreUnbrokenOnes) {
   EXPECT_EQ(bytes_of(path("parts/best/model.safetensors")), bytes_of(path("whole/best/model.safetensors")));
 }
 
+TEST_F(DensityCommands, ADamagedRecordOfValidationsIsNamed) {
+  const Arguments save = {"--validate", digits(), "--validate-every", "2", "--save", path("run")};
+  json_of(train("fvsbn-tiny", 2, save));
+  Arguments resume = save;
+  resume.insert(resume.end(), {"--resume", path("run")});
+  for (const char* damaged : {"{", "[1]", R"([{"step": "x", "loss": 1}])", R"([{"step": 1}])"}) {
+    write("run/validation.json", damaged);
+    EXPECT_THAT(error_of(train("fvsbn-tiny", 4, resume), 2), HasSubstr("run/validation.json")) << damaged;
+  }
+}
+
 TEST_F(DensityCommands, EvaluateTakesModelsOfTokens) {
   const std::string text = shakespeare();
   json_of({"train", "--model", "llama-tiny", "--data", text, "--batch", "2", "--length", "32", "--steps", "3",
