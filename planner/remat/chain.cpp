@@ -8,6 +8,9 @@
 namespace tidemark {
 namespace {
 
+/// Programs over all pairs of blocks take a second or so for as many.
+constexpr size_t kMostBlocks = 256;
+
 class ChainFinder {
  public:
   explicit ChainFinder(const Graph& graph) : graph_(graph), block_of_(graph.ops().size(), kNone) {}
@@ -18,7 +21,10 @@ class ChainFinder {
   void find_always_kept();
   void assign_forward();
   void merge_leaky_blocks();
+  void merge_to(size_t most_blocks);
+  void keep_ends(const std::vector<bool>& keep);
   void assign_backward();
+  int32_t latest_read(const Op& backward) const;
   Chain collect() const;
   bool is_forward(size_t op) const { return graph_.ops()[op].phase == Phase::forward && !always_kept_[op]; }
 
@@ -73,16 +79,47 @@ void ChainFinder::merge_leaky_blocks() {
     for (int32_t k = block_of_[static_cast<size_t>(producer)]; k < last_reader[v]; ++k)
       ++crossing[static_cast<size_t>(k)];
   }
-  std::vector<int32_t> renumbered(count, 0);
+  std::vector<bool> tight(ends_.size());
+  for (size_t k = 0; k < tight.size(); ++k) tight[k] = crossing[k] == 1;
+  keep_ends(tight);
+}
+
+/// Joins neighbours evenly.
+void ChainFinder::merge_to(size_t most_blocks) {
+  const size_t count = ends_.size() + 1;
+  if (count <= most_blocks) return;
+  std::vector<bool> keep(ends_.size());
+  for (size_t k = 0; k < keep.size(); ++k) keep[k] = k * most_blocks / count != (k + 1) * most_blocks / count;
+  keep_ends(keep);
+}
+
+/// A block whose end is not kept becomes part of the next.
+void ChainFinder::keep_ends(const std::vector<bool>& keep) {
+  std::vector<int32_t> renumbered;
   std::vector<OpId> ends;
-  for (size_t k = 0; k + 1 < count; ++k) {
-    renumbered[k] = static_cast<int32_t>(ends.size());
-    if (crossing[k] == 1) ends.push_back(ends_[k]);
+  for (size_t k = 0; k < ends_.size(); ++k) {
+    renumbered.push_back(static_cast<int32_t>(ends.size()));
+    if (keep[k]) ends.push_back(ends_[k]);
   }
-  renumbered[count - 1] = static_cast<int32_t>(ends.size());
+  renumbered.push_back(static_cast<int32_t>(ends.size()));
   ends_ = std::move(ends);
   for (int32_t& b : block_of_)
     if (b != kNone) b = renumbered[static_cast<size_t>(b)];
+}
+
+/// The last block whose values the backward op reads; kNone where it reads none. A block's output is read
+/// in the next one.
+int32_t ChainFinder::latest_read(const Op& backward) const {
+  int32_t latest = kNone;
+  for (ValueId v : backward.inputs) {
+    const OpId producer = v == kNone ? kNone : graph_.value(v).producer;
+    if (producer == kNone || !is_forward(static_cast<size_t>(producer))) continue;
+    const int32_t block = block_of_[static_cast<size_t>(producer)];
+    const bool crosses =
+        block < static_cast<int32_t>(ends_.size()) && ends_[static_cast<size_t>(block)] == producer;
+    latest = std::max(latest, block + (crosses ? 1 : 0));
+  }
+  return latest;
 }
 
 void ChainFinder::assign_backward() {
@@ -90,8 +127,9 @@ void ChainFinder::assign_backward() {
   for (size_t i = 0; i < graph_.ops().size(); ++i) {
     const Op& op = graph_.ops()[i];
     if (op.phase != Phase::backward) continue;
-    const int32_t own = op.source == kNone ? kNone : block_of_[static_cast<size_t>(op.source)];
-    if (own != kNone) current = own;
+    const bool sourced = op.source != kNone;
+    const int32_t own = sourced ? block_of_[static_cast<size_t>(op.source)] : latest_read(op);
+    if (own != kNone) current = sourced ? own : std::min(current, own);
     block_of_[i] = current;
   }
 }
@@ -123,6 +161,7 @@ Chain ChainFinder::find() {
   find_always_kept();
   assign_forward();
   merge_leaky_blocks();
+  merge_to(kMostBlocks);
   assign_backward();
   Chain chain = collect();
   if (respects(chain_order(chain), op_graph(graph_))) return chain;

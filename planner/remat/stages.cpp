@@ -142,13 +142,16 @@ StageOption Stages::make_option(size_t block, const KeptValues& kept) const {
           .backward_peak = measure_backward(block, order, kept, {}).peak};
 }
 
+/// Choosing in turn which to drop takes cubic time. Blocks of more values are for other strategies.
+constexpr size_t kMostKept = 64;
+
 /// From all that the backward reads to one value, dropping next what frees most per second of remaking it.
 void Stages::add_options(size_t block, Stage& stage) {
   KeptValues kept = needed(block);
   for (;;) {
     stage.options.push_back(make_option(block, kept));
     kept_[block].push_back(kept);
-    if (kept.size() <= 1) return;
+    if (kept.size() <= 1 || kept.size() > kMostKept) return;
     const double before = stage.options.back().backward_seconds;
     ValueId worst = kNone;
     double best_rate = -1;

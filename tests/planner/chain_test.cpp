@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/planner/graphs.h"
+#include "tests/planner/small_graph.h"
 
 namespace tidemark {
 namespace {
@@ -27,6 +28,36 @@ TEST(Chain, CutsLlamaAtEveryResidual) {
   for (size_t k = 1; k < 6; ++k) EXPECT_EQ(chain.blocks[k].input, chain.blocks[k - 1].output);
   EXPECT_EQ(chain.blocks[1].forward.size(), 8u);
   EXPECT_EQ(chain.blocks[2].forward.size(), 5u);
+}
+
+/// A chain of forward ops; the backward of each reads its input and, of every other, its output.
+Graph foreign_chain(int ops) {
+  test::SmallGraph g;
+  std::vector<ValueId> made = {g.graph.add_source("x", {DType::u8, {64}}, Category::input)};
+  for (int i = 0; i < ops; ++i)
+    made.push_back(g.value(g.add("f" + std::to_string(i), {made.back()}, {1}, Phase::forward, 1)));
+  ValueId gradient = made.back();
+  for (size_t i = made.size() - 1; i-- > 0;) {
+    std::vector<ValueId> reads = {gradient, made[i]};
+    if (i % 2 == 0) reads.push_back(made[i + 1]);
+    gradient = g.value(g.add("b" + std::to_string(i), reads, {1}, Phase::backward, 2));
+  }
+  g.graph.mark_output(gradient);
+  return g.graph;
+}
+
+TEST(Chain, FindsTheBlocksOfBackwardOpsThatDoNotSayTheirSource) {
+  const Chain chain = find_chain(foreign_chain(20));
+  ASSERT_GE(chain.blocks.size(), 18u);
+  for (const Block& b : chain.blocks) EXPECT_LE(b.backward.size(), 3u);
+}
+
+TEST(Chain, HasNoMoreBlocksThanItsProgramsCanTake) {
+  const Graph graph = foreign_chain(3000);
+  const Chain chain = find_chain(graph);
+  EXPECT_LE(chain.blocks.size(), 256u);
+  EXPECT_GT(chain.blocks.size(), 200u);
+  for (const Block& b : chain.blocks) EXPECT_LE(b.forward.size(), 24u);
 }
 
 TEST(Chain, HoldsEveryOpOnce) {
