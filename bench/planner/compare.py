@@ -11,7 +11,8 @@ import time
 import graphs
 import order
 
-MODELS = {"llama-mini": ["--batch", "4", "--length", "256"], "mamba-tiny": [], "lstm-small": []}
+MODELS = {"llama-mini": ["--batch", "8", "--length", "512"], "mamba-small": ["--batch", "8", "--length", "512"],
+          "lstm-small": ["--batch", "32"]}
 SHARES = (0.2, 0.3, 0.5, 0.7)
 OWN = ("auto", "chain-dp", "sqrt")
 
@@ -41,23 +42,22 @@ def documents(options):
 
 
 def own_answer(options, path, budget, strategy):
-    """What the command prints, None where nothing fits; the plan's order; seconds of planning."""
+    """What the command prints; the plan's order, None where nothing fits; seconds of planning."""
     plan = os.path.join(options.folder, "plan.json")
     begin = time.perf_counter()
     answer = json.loads(tidemark(options, "plan", "--graph", path, "--budget", str(budget), "--strategy", strategy,
                                  "--json", "--out", plan))
     spent = time.perf_counter() - begin
     if not answer["fits"]:
-        return None, None, spent
+        return answer, None, spent
     with open(plan) as file:
         steps = json.load(file)["order"]
     return answer, steps, spent
 
 
 def row(graph, share, method, over, gap, spent):
-    percent = f"{over:10.2%}" if over is not None else f"{'-':>10}"
-    gap = f"{gap:9.2%}" if gap is not None else f"{'':9}"
-    print(f"{graph['name']:20.20} {len(graph['ops']):6} {share:6.0%}  {method:10} {percent} {gap} {spent:8.1f}", flush=True)
+    print(f"{graph['name']:20.20} {len(graph['ops']):6} {share:6.0%}  {method:10} {over:>11} {gap:>9} {spent:8.1f}",
+          flush=True)
 
 
 def compare(options, graph, path, share, unplanned):
@@ -66,15 +66,17 @@ def compare(options, graph, path, share, unplanned):
     opaque = all(op["op"] == "opaque" for op in graph["ops"])
     for strategy in OWN:
         answer, found, spent = own_answer(options, path, budget, strategy)
-        if answer is None:
-            row(graph, share, strategy, None, None, spent)
+        if found is None:
+            needs = (answer["smallest_feasible_bytes"] - standing) / (unplanned["predicted_peak_bytes"] - standing)
+            row(graph, share, strategy, f"needs {needs:.0%}", "", spent)
             continue
         if opaque:  # an independent opinion
             seconds, peak = order.judge(graph, found)
             if peak > budget or abs(seconds / answer["predicted_seconds"] - 1) > 1e-9:
                 raise SystemExit(f"{graph['name']}: the plan says {answer['predicted_seconds']} s within {budget} bytes, "
                                  f"its order takes {seconds} s and {peak} bytes")
-        row(graph, share, strategy, answer["predicted_seconds"] / answer["unplanned_seconds"] - 1, answer["gap"], spent)
+        row(graph, share, strategy, f"{answer['predicted_seconds'] / answer['unplanned_seconds'] - 1:.2%}",
+            f"{answer['gap']:.2%}", spent)
     if options.peers and opaque:
         import moccasin
         begin = time.perf_counter()
@@ -83,7 +85,8 @@ def compare(options, graph, path, share, unplanned):
         seconds, peak = order.judge(graph, found) if found else (None, 0)
         if peak > budget:
             raise SystemExit(f"{graph['name']}: moccasin's order needs {peak} bytes, more than {budget}")
-        row(graph, share, "moccasin", seconds / unplanned["predicted_seconds"] - 1 if found else None, None, spent)
+        over = f"{seconds / unplanned['predicted_seconds'] - 1:.2%}" if found else "none found"
+        row(graph, share, "moccasin", over, "", spent)
 
 
 def main():
@@ -96,7 +99,7 @@ def main():
     parser.add_argument("--peers", action="store_true", help="also run moccasin.py, which needs ortools")
     parser.add_argument("--seconds", type=float, default=30, help="that a peer may take")
     options = parser.parse_args()
-    print(f"{'graph':20} {'ops':>6} {'budget':>6}  {'method':10} {'over':>10} {'gap':>9} {'planning':>8}")
+    print(f"{'graph':20} {'ops':>6} {'budget':>6}  {'method':10} {'over':>11} {'gap':>9} {'planning':>8}")
     with tempfile.TemporaryDirectory() as options.folder:
         path = os.path.join(options.folder, "graph.json")
         for graph in documents(options):
