@@ -59,8 +59,8 @@ int64_t gemm_workspace(const GemmShape& s, int threads) {
 int64_t embedding_grad_workspace(int64_t tokens) {
   return rounded(tokens * 8);
 }
-int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns) {
-  return rounded(divided(tokens, kRmsNormGradRows) * columns * 4);
+int64_t norm_grad_workspace(int64_t tokens, int64_t sums) {
+  return rounded(divided(tokens, kNormGradRows) * sums * 4);
 }
 int64_t attention_workspace(int64_t head_dim, int threads) {
   // Of a block: q, o, keys and values with their padding, scores, the running maximum and sum.

@@ -40,9 +40,9 @@ bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda);
 /// The tokens sorted by id.
 int64_t embedding_grad_workspace(int64_t tokens);
 
-/// The weight's gradient of every so many rows.
-inline constexpr int64_t kRmsNormGradRows = 32;
-int64_t rms_norm_grad_workspace(int64_t tokens, int64_t columns);
+/// What every so many rows add to the `sums` numbers that the gradients of a norm's parameters are.
+inline constexpr int64_t kNormGradRows = 32;
+int64_t norm_grad_workspace(int64_t tokens, int64_t sums);
 
 /// Queries of a task of attention, and keys of a tile.
 inline constexpr int64_t kAttentionBlock = 64;

@@ -31,6 +31,14 @@ void swiglu_grad_cpu(const KernelArgs& args) {
   run_pointwise(args, TIDEMARK_SIMD(swiglu_grad_range));
 }
 
+void glu_cpu(const KernelArgs& args) {
+  run_pointwise(args, TIDEMARK_SIMD(glu_range));
+}
+
+void glu_grad_cpu(const KernelArgs& args) {
+  run_pointwise(args, TIDEMARK_SIMD(glu_grad_range));
+}
+
 void add_cpu(const KernelArgs& args) {
   const auto range = TIDEMARK_SIMD(add_range);
   const bool other_bf16 = is_bf16(args.op.in(1));

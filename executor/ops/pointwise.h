@@ -27,6 +27,8 @@ inline constexpr int64_t kPhiloxBatch = 16;
 
 TIDEMARK_SIMD_DECLARE(void swiglu_range(const Pointwise& p, int64_t begin, int64_t end);
                       void swiglu_grad_range(const Pointwise& p, int64_t begin, int64_t end);
+                      void glu_range(const Pointwise& p, int64_t begin, int64_t end);
+                      void glu_grad_range(const Pointwise& p, int64_t begin, int64_t end);
                       /// Input 1 is bf16 where other_bf16 says so.
                       void add_range(const Pointwise& p, bool other_bf16, int64_t begin, int64_t end);
                       /// Input 0 is bf16 where from_bf16 says so.

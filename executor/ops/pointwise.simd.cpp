@@ -37,6 +37,24 @@ void swiglu_grad_typed(const Pointwise& p, int64_t begin, int64_t end) {
   });
 }
 
+template <typename T>
+void glu_typed(const Pointwise& p, int64_t begin, int64_t end) {
+  lanes(begin, end, [&](int64_t i, auto w) {
+    store(output<T>(p, 0) + i, load(input<T>(p, 0) + i, w) * sigmoid(load(input<T>(p, 1) + i, w)), w);
+  });
+}
+
+template <typename T>
+void glu_grad_typed(const Pointwise& p, int64_t begin, int64_t end) {
+  const Vec one = broadcast(1);
+  lanes(begin, end, [&](int64_t i, auto w) {
+    const Vec dy = load(input<T>(p, 0) + i, w), x = load(input<T>(p, 1) + i, w);
+    const Vec open = sigmoid(load(input<T>(p, 2) + i, w)), dx = dy * open;
+    store(output<T>(p, 0) + i, dx, w);
+    store(output<T>(p, 1) + i, dx * x * (one - open), w);
+  });
+}
+
 template <typename T, typename Other>
 void add_typed(const Pointwise& p, int64_t begin, int64_t end) {
   lanes(begin, end, [&](int64_t i, auto w) {
@@ -72,6 +90,14 @@ void swiglu_range(const Pointwise& p, int64_t begin, int64_t end) {
 
 void swiglu_grad_range(const Pointwise& p, int64_t begin, int64_t end) {
   p.bf16 ? swiglu_grad_typed<Bf16>(p, begin, end) : swiglu_grad_typed<float>(p, begin, end);
+}
+
+void glu_range(const Pointwise& p, int64_t begin, int64_t end) {
+  p.bf16 ? glu_typed<Bf16>(p, begin, end) : glu_typed<float>(p, begin, end);
+}
+
+void glu_grad_range(const Pointwise& p, int64_t begin, int64_t end) {
+  p.bf16 ? glu_grad_typed<Bf16>(p, begin, end) : glu_grad_typed<float>(p, begin, end);
 }
 
 void add_range(const Pointwise& p, bool other_bf16, int64_t begin, int64_t end) {

@@ -32,12 +32,12 @@ void run(const KernelArgs& args, RmsNormGrad grad, void* dweight) {
   grad.dx = args.outputs[0];
   auto* const parts = static_cast<float*>(args.workspace);
   const auto rows = TIDEMARK_SIMD(rms_norm_grad_rows);
-  parallel_ranges(args.pool, rows_of(x), cpu::kRmsNormGradRows, [&](int64_t begin, int64_t end) {
-    rows(grad, begin, end, parts + begin / cpu::kRmsNormGradRows * grad.columns);
+  parallel_ranges(args.pool, rows_of(x), cpu::kNormGradRows, [&](int64_t begin, int64_t end) {
+    rows(grad, begin, end, parts + begin / cpu::kNormGradRows * grad.columns);
   });
 
   ColumnSum sum;
-  sum.rows = (rows_of(x) + cpu::kRmsNormGradRows - 1) / cpu::kRmsNormGradRows;
+  sum.rows = (rows_of(x) + cpu::kNormGradRows - 1) / cpu::kNormGradRows;
   sum.x = parts;
   sum.ld = grad.columns;
   sum.y = dweight;

@@ -50,6 +50,38 @@ OpDef swiglu_grad() {
   return d;
 }
 
+// Dauphin et al. 2016: x * sigmoid(gate).
+OpDef glu() {
+  OpDef d;
+  d.name = "glu";
+  d.input_names = {"x", "gate"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) { return same_as_first(op, 2); };
+  d.gradient = [](GradientContext& g) {
+    const OpId id = g.emit("glu_grad", "grad", {g.grad_out(0), g.in(0), g.in(1)});
+    if (g.wants(0)) g.add_grad(0, g.output_of(id, 0));
+    if (g.wants(1)) g.add_grad(1, g.output_of(id, 1));
+  };
+  d.work = elementwise_work(5);
+  d.aliases = {{0, 0, false}, {0, 1, false}};
+  d.cheap = true;
+  return d;
+}
+
+OpDef glu_grad() {
+  OpDef d;
+  d.name = "glu_grad";
+  d.input_names = {"dy", "x", "gate"};
+  d.output_names = {"dx", "dgate"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType type = same_as_first(op, 3).front();
+    return {type, type};
+  };
+  d.work = elementwise_work(9);
+  d.aliases = {{0, 1, false}, {1, 2, false}, {0, 0, false}};
+  return d;
+}
+
 // b may be of another float type: a residual stream in f32 takes what layers in bf16 add to it.
 OpDef add() {
   OpDef d;

@@ -42,7 +42,7 @@ OpDef rms_norm_grad() {
   };
   d.work = elementwise_work(8);
   d.workspace = [](const OpView& op, const DeviceTraits&) {
-    return cpu::rms_norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1]);
+    return cpu::norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1]);
   };
   d.aliases = {{0, 4, false}, {0, 0, false}};
   return d;
@@ -103,7 +103,7 @@ OpDef gated_rms_norm_grad() {
   };
   d.work = elementwise_work(30);
   d.workspace = [](const OpView& op, const DeviceTraits&) {
-    return cpu::rms_norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1]);
+    return cpu::norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1]);
   };
   d.aliases = {{0, 0, false}, {0, 1, false}, {1, 5, true}};
   return d;

@@ -51,6 +51,18 @@ TEST_P(PointwiseTest, SwiGluGradient) {
             each(op, [&](size_t i) { return dy[i] * gate[i] * sigmoid(gate[i]); })});
 }
 
+TEST_P(PointwiseTest, GluAndItsGradient) {
+  OpCase op("glu", {}, dtype);
+  op.random(shape).random(shape, 4);
+  op.check({each(op, [&](size_t i) { return op.inputs()[0][i] * sigmoid(op.inputs()[1][i]); })});
+  OpCase grad("glu_grad", {}, dtype);
+  grad.random(shape).random(shape).random(shape, 4);
+  const Values &dy = grad.inputs()[0], &x = grad.inputs()[1], &gate = grad.inputs()[2];
+  grad.check({each(grad, [&](size_t i) { return dy[i] * sigmoid(gate[i]); }), each(grad, [&](size_t i) {
+                return dy[i] * x[i] * sigmoid(gate[i]) * (1 - sigmoid(gate[i]));
+              })});
+}
+
 TEST_P(PointwiseTest, AddAndAccumulate) {
   for (const char* kind : {"add", "accumulate"}) {
     OpCase op(kind, {}, dtype);
