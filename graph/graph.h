@@ -22,12 +22,30 @@ inline constexpr int32_t kNone = -1;  ///< an absent optional input, a value wit
 
 /// How a parameter starts. `scale` is the standard deviation (normal), the bound (uniform), the constant
 /// (constant), or the largest time step (time_step: the inverse of softplus of a step drawn log-uniformly
-/// from `low` to `scale`). log_index is the logarithm of 1 + the place in the last dimension.
+/// from `low` to `scale`; log_time_step: its logarithm). log_index is the logarithm of 1 + the place in the
+/// last dimension, index `scale` times the place. log_uniform is the logarithm of a number drawn uniformly
+/// from 0 to `scale`. log_decay is log(-log r), r drawn uniformly from the area of the ring from radius `low`
+/// to `scale`; log_gain is log(1 - r^2) / 2 of the r that a log_decay parameter of the same module draws.
+/// table repeats `values`.
 struct Initializer {
-  enum class Kind : uint8_t { none, constant, normal, uniform, log_index, time_step };
+  enum class Kind : uint8_t {
+    none,
+    constant,
+    normal,
+    uniform,
+    log_index,
+    time_step,
+    index,
+    log_time_step,
+    log_uniform,
+    log_decay,
+    log_gain,
+    table
+  };
   Kind kind = Kind::none;
   double scale = 0;
   double low = 0;
+  std::vector<double> values = {};
   bool operator==(const Initializer&) const = default;
 };
 

@@ -15,8 +15,9 @@ namespace tidemark {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr const char* kInitializerNames[] = {"none",    "constant",  "normal",
-                                             "uniform", "log_index", "time_step"};
+constexpr const char* kInitializerNames[] = {"none",        "constant",  "normal",   "uniform",
+                                             "log_index",   "time_step", "index",    "log_time_step",
+                                             "log_uniform", "log_decay", "log_gain", "table"};
 
 json to_json(const TensorType& type) {
   json dims = json::array();
@@ -91,10 +92,15 @@ Attributes attributes_from(const Field& field) {
 Initializer initializer_from(const Field& field) {
   field.expect_only({"kind", "scale", "low"});
   const std::string kind = field["kind"].text();
-  for (size_t i = 0; i < std::size(kInitializerNames); ++i)
-    if (kind == kInitializerNames[i])
-      return {static_cast<Initializer::Kind>(i), field["scale"].number(),
-              field.has("low") ? field["low"].number() : 0};
+  for (size_t i = 0; i < std::size(kInitializerNames); ++i) {
+    if (kind != kInitializerNames[i]) continue;
+    Initializer init{static_cast<Initializer::Kind>(i), field["scale"].number(),
+                     field.has("low") ? field["low"].number() : 0};
+    if (field.has("values"))
+      for (const Field& value : field["values"].items()) init.values.push_back(value.number());
+    if (init.kind == Initializer::Kind::table && init.values.empty()) field.fail("a table without 'values'");
+    return init;
+  }
   field.fail("unknown initializer '" + kind + "'");
 }
 
@@ -140,6 +146,7 @@ json to_json(const Graph& graph) {
     if (v.init.kind != Initializer::Kind::none)
       s["init"] = {{"kind", kInitializerNames[static_cast<int>(v.init.kind)]}, {"scale", v.init.scale}};
     if (v.init.low != 0) s["init"]["low"] = v.init.low;
+    if (!v.init.values.empty()) s["init"]["values"] = v.init.values;
     if (v.group != ParameterGroup{})
       s["group"] = {{"decays", v.group.decays}, {"learning_rate_scale", v.group.learning_rate_scale}};
     sources.push_back(std::move(s));

@@ -1,6 +1,8 @@
 #include "graph/state_space_workspace.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "graph/cpu_workspace.h"
 
@@ -86,6 +88,38 @@ SsdSpace ssd_space(const SsdShape& s, bool gradient) {
 int64_t ssd_workspace(const SsdShape& shape, bool gradient, int threads) {
   const SsdSpace space = ssd_space(shape, gradient);
   return 4 * (space.shared + space.thread * threads);
+}
+
+int64_t fft_blocks(int64_t channels) {
+  return divided(channels, kFftChannels);
+}
+
+FftSpace fft_space(int64_t length, bool gradient) {
+  FftSpace space;
+  space.points = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(length)));
+  space.tables = padded(4 * space.points);
+  space.buffer = 2 * kFftChannels * space.points;
+  // The kernel's spectrum and a sequence's; going back the other sequence's and the sum of their products.
+  space.thread = (gradient ? 4 : 2) * space.buffer;
+  return space;
+}
+
+int64_t SsmKernelSpace::bytes(int threads) const {
+  return 8 * thread * std::min<int64_t>(threads, blocks);
+}
+
+SsmKernelSpace ssm_kernel_space(int64_t channels, int64_t states, int64_t length) {
+  SsmKernelSpace space;
+  space.blocks = divided(channels, kSsmChannels);
+  space.row = 2 * kSsmChannels * states;
+  // Five coefficients (factor, output, feedback in and out, first state) and the running state.
+  space.thread = 6 * space.row;
+  if (length == 0) return space;
+  space.segment_rows = std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(length))));
+  space.segments = divided(length, space.segment_rows);
+  // The coefficients' gradients, and the states before every segment and of every row of one.
+  space.thread += (5 + space.segments + space.segment_rows) * space.row;
+  return space;
 }
 
 }  // namespace tidemark::cpu

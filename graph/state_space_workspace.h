@@ -49,4 +49,37 @@ struct SsdSpace {
 SsdSpace ssd_space(const SsdShape& shape, bool gradient);
 int64_t ssd_workspace(const SsdShape& shape, bool gradient, int threads);
 
+/// Channels of one task of the long convolution.
+inline constexpr int64_t kFftChannels = 16;
+int64_t fft_blocks(int64_t channels);
+
+/// Complex transforms of `points` points, a power of two, side by side for kFftChannels channels. In floats:
+/// two tables that all tasks share, and per thread the buffers of one block.
+struct FftSpace {
+  int64_t points = 0;
+  int64_t tables = 0;
+  int64_t buffer = 0;  ///< [points, 2, kFftChannels]
+  int64_t thread = 0;
+
+  int64_t bytes(int threads) const { return 4 * (tables + threads * thread); }
+};
+FftSpace fft_space(int64_t length, bool gradient);
+
+/// Channels of one task of the kernel of a state-space model.
+inline constexpr int64_t kSsmChannels = 8;
+
+/// In doubles, per thread. The gradient goes back over segments of rows, whose states it makes again from the
+/// one before the segment.
+struct SsmKernelSpace {
+  int64_t blocks = 0;        ///< of kSsmChannels channels
+  int64_t row = 0;           ///< [states, 2, kSsmChannels]
+  int64_t segment_rows = 0;  ///< 0: no gradient
+  int64_t segments = 0;
+  int64_t thread = 0;
+
+  int64_t bytes(int threads) const;  ///< with one per block at most
+};
+/// `length` 0: of the kernel, else of its gradient.
+SsmKernelSpace ssm_kernel_space(int64_t channels, int64_t states, int64_t length);
+
 }  // namespace tidemark::cpu

@@ -1,4 +1,4 @@
-// exp, exp2, tanh, the logistic function and softplus on vectors, to within about 2 ulp; branch-free.
+// exp, exp2, tanh, erf, the logistic function and softplus on vectors, to within about 2 ulp; branch-free.
 // Polynomials are those of Cephes (Moshier 1989) where nothing else is said. NaN gives NaN.
 #pragma once
 
@@ -78,6 +78,30 @@ inline Vec softplus(Vec x) {
   p = fma(p, z, broadcast(1.0f / 3));
   p = fma(p * z, s, s);
   return max(zero(), x) + (p + p);
+}
+
+/// The error function, to within 1.5e-7: x P(x^2) near zero, else 1 - e^-Q(|x|); P and Q are least-squares fits
+/// at Chebyshev nodes.
+inline Vec erf(Vec x) {
+  const Vec a = min(broadcast(4.0f), abs(x));
+  const Vec z = x * x;
+  Vec p = broadcast(7.88249710e-5f);
+  p = fma(p, z, broadcast(-8.01885499e-4f));
+  p = fma(p, z, broadcast(5.18931194e-3f));
+  p = fma(p, z, broadcast(-2.68543288e-2f));
+  p = fma(p, z, broadcast(1.12835975e-1f));
+  p = fma(p, z, broadcast(-3.76126269e-1f));
+  p = fma(p, z, broadcast(1.12837917f));
+  Vec q = broadcast(2.03873133e-5f);
+  q = fma(q, a, broadcast(-4.25445066e-4f));
+  q = fma(q, a, broadcast(4.12343222e-3f));
+  q = fma(q, a, broadcast(-2.49840190e-2f));
+  q = fma(q, a, broadcast(1.08056002e-1f));
+  q = fma(q, a, broadcast(6.33563103e-1f));
+  q = fma(q, a, broadcast(1.12940217f));
+  q = fma(q, a, broadcast(-1.50117275e-4f));
+  const Vec far = broadcast(1.0f) - exp(-q);
+  return select_less(a, broadcast(1.0f), p * x, with_sign_of(far, x));
 }
 
 }  // namespace tidemark::cpu::TIDEMARK_ISA_NS

@@ -79,8 +79,8 @@ void scan_block(const SelectiveScan& s, void* out, float* states, const Block& b
 }  // namespace
 
 void selective_scan_block(const SelectiveScan& s, void* y, float* states, int64_t block, float* scratch) {
-  s.bf16 ? scan_block<Bf16>(s, y, states, block_of(s, block), scratch)
-         : scan_block<float>(s, y, states, block_of(s, block), scratch);
+  s.bf16 ? scan_block<Bf16>(s, y, states, block_of(s.channels, block), scratch)
+         : scan_block<float>(s, y, states, block_of(s.channels, block), scratch);
 }
 
 }  // namespace tidemark::ops::TIDEMARK_ISA_NS

@@ -166,7 +166,7 @@ void store_gradients(const SelectiveScanGrad& g, const Block& block, int64_t row
 template <typename T>
 void grad_block(const SelectiveScanGrad& g, int64_t chunk, int64_t index, float* scratch) {
   const SelectiveScan& s = g.scan;
-  const Block block = block_of(s, index);
+  const Block block = block_of(s.channels, index);
   const Tiles tiles(s, scratch);
   const int64_t state = s.states * kScanChannels;
   const int64_t row = chunk * s.chunk_rows, rows = chunk_length(s, row);

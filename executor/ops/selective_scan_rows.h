@@ -2,34 +2,10 @@
 #pragma once
 
 #include "executor/cpu/simd_math.h"
+#include "executor/ops/channel_block.h"
 #include "executor/ops/selective_scan.h"
-#include "graph/state_space_workspace.h"
 
 namespace tidemark::ops::TIDEMARK_ISA_NS {
-
-using namespace cpu::TIDEMARK_ISA_NS;
-using cpu::kScanChannels;
-
-inline constexpr int kBlockVecs = kScanChannels / kLanes;
-
-/// fn(i, width) for all vectors of a block, of which `channels` are there; the others have width Part{0}.
-template <typename F>
-inline void block_lanes(int64_t channels, F&& fn) {
-  for (int64_t i = 0; i < kScanChannels; i += kLanes) {
-    if (i + kLanes <= channels)
-      fn(i, Full{});
-    else
-      fn(i, Part{static_cast<int>(i < channels ? channels - i : 0)});
-  }
-}
-
-struct Block {
-  int64_t first, channels;
-};
-inline Block block_of(const SelectiveScan& s, int64_t block) {
-  const int64_t first = block * kScanChannels;
-  return {first, smaller(kScanChannels, s.channels - first)};
-}
 
 /// Of the chunk that begins at this row.
 inline int64_t chunk_length(const SelectiveScan& s, int64_t row) {

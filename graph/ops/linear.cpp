@@ -5,6 +5,14 @@
 namespace tidemark::ops {
 namespace {
 
+/// [N, K], or [N, K, 1] where it is published as that of a convolution of width 1.
+const TensorType& expect_weight(const OpView& op, int i) {
+  const TensorType& w = op.in(i);
+  expect(is_float(w.dtype) && (w.shape.rank() == 2 || (w.shape.rank() == 3 && w.shape[2] == 1)), op, i,
+         "a float matrix");
+  return w;
+}
+
 Work gemm_work(const OpView& op, double m, double n, double k) {
   return {2 * m * n * k, operand_bytes(op)};
 }
@@ -18,7 +26,7 @@ OpDef linear() {
   d.output_names = {"y"};
   d.infer = [](const OpView& op) -> std::vector<TensorType> {
     const TensorType& x = expect_matrix(op, 0);
-    const TensorType& w = expect_matrix(op, 1);
+    const TensorType& w = expect_weight(op, 1);
     expect(w.dtype == x.dtype && w.shape[1] == x.shape[1], op, 1,
            "a weight [outputs, " + std::to_string(x.shape[1]) + "] of x's dtype");
     const TensorType y = matrix(x.dtype, x.shape[0], w.shape[0]);
@@ -29,8 +37,11 @@ OpDef linear() {
   d.gradient = [](GradientContext& g) {
     const ValueId dy = g.grad_out(0);
     if (g.op().inputs[3] != kNone && g.wants(3)) g.add_grad(3, dy);
+    Attributes weight;
+    if (g.graph().value(g.in(1)).type.shape.rank() == 3) weight.set("convolution", true);
     if (g.wants(1))
-      g.add_grad(1, g.output_of(g.emit("linear_grad_weight", "grad_weight", {dy, g.in(0), g.take_grad(1)})));
+      g.add_grad(1, g.output_of(g.emit("linear_grad_weight", "grad_weight", {dy, g.in(0), g.take_grad(1)},
+                                       std::move(weight))));
     if (g.op().inputs[2] != kNone && g.wants(2))
       g.add_grad(2, g.output_of(g.emit("column_sum", "grad_bias", {dy, kNone, g.take_grad(2)})));
     if (g.wants(0))
@@ -54,7 +65,7 @@ OpDef linear_grad_input() {
   d.output_names = {"dx"};
   d.infer = [](const OpView& op) -> std::vector<TensorType> {
     const TensorType& dy = expect_matrix(op, 0);
-    const TensorType& w = expect_matrix(op, 1);
+    const TensorType& w = expect_weight(op, 1);
     expect(w.dtype == dy.dtype && w.shape[0] == dy.shape[1], op, 1, "as many rows as dy has columns");
     const TensorType dx = matrix(dy.dtype, dy.shape[0], w.shape[1]);
     expect_type(op, 2, dx);
@@ -80,7 +91,8 @@ OpDef linear_grad_weight() {
     const TensorType& dy = expect_matrix(op, 0);
     const TensorType& x = expect_matrix(op, 1);
     expect(x.dtype == dy.dtype && x.shape[0] == dy.shape[0], op, 1, "as many rows as dy");
-    const TensorType dw = matrix(dy.dtype, dy.shape[1], x.shape[1]);
+    TensorType dw = matrix(dy.dtype, dy.shape[1], x.shape[1]);
+    if (op.attributes().has("convolution") && op.attributes().flag("convolution")) dw.shape.append(1);
     expect_type(op, 2, dw);
     return {dw};
   };

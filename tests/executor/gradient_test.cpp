@@ -64,6 +64,12 @@ const std::map<std::string, Build>& examples() {
          const ValueId x = e.floats("x", {5, 8}), w = e.floats("w", {8});
          return std::vector{e.graph.add({"rms_norm", "y", {x, w}, {{"epsilon", 1e-5}}})};
        }},
+      {"layer_norm",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 8}), w = e.floats("w", {8}), b = e.floats("b", {8});
+         return std::vector{
+             e.graph.add({"layer_norm", "y", {x, w, b}, {{"epsilon", 1e-5}, {"groups", int64_t{2}}}})};
+       }},
       {"rope",
        [](Example& e) {
          const ValueId x = e.floats("x", {4, 16}), positions = e.ints("positions", {0, 1, 2, 5});
@@ -174,6 +180,61 @@ const std::map<std::string, Build>& examples() {
        [](Example& e) {
          return std::vector{
              e.graph.add({"activation", "y", {e.floats("x", {4, 6})}, {{"function", std::string("tanh")}}})};
+       }},
+      {"glu",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {4, 6}), gate = e.floats("gate", {4, 6});
+         return std::vector{e.graph.add({"glu", "y", {x, gate}})};
+       }},
+      {"batch_norm",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 8}), w = e.floats("w", {8}), b = e.floats("b", {8});
+         return std::vector{e.graph.add({"batch_norm", "y", {x, w, b}, {{"epsilon", 1e-5}}})};
+       }},
+      {"diagonal_scan",
+       [](Example& e) {
+         const ValueId re = e.floats("re", {9, 5}), im = e.floats("im", {9, 5}), nu = e.floats("nu", {5}),
+                       theta = e.floats("theta", {5});
+         const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         return e.graph.op(e.graph.add_op({"diagonal_scan", "h", {re, im, nu, theta, cu}})).outputs;
+       }},
+      {"ssm_kernel",
+       [](Example& e) {
+         const ValueId dt = e.floats("log_dt", {3}, 0.5), re = e.floats("A_real_log", {3, 4}, 0.5),
+                       im = e.floats("A_imag", {3, 4}), c = e.floats("C", {3, 4, 2}),
+                       b = e.floats("B", {3, 4, 2}), p = e.floats("P", {3, 4, 2}, 0.5);
+         const auto kernel = [&](const char* name, std::vector<ValueId> inputs, const char* rule) {
+           return e.graph.add({"ssm_kernel",
+                               name,
+                               std::move(inputs),
+                               {{"length", int64_t{11}}, {"discretization", std::string(rule)}}});
+         };
+         return std::vector{kernel("s4", {dt, re, im, c, b, p}, "bilinear"),
+                            kernel("s4d", {dt, re, im, c}, "zoh"), kernel("s4d_b", {dt, re, im, c, b}, "zoh"),
+                            kernel("bilinear", {dt, re, im, c}, "bilinear")};
+       }},
+      {"long_convolution",
+       [](Example& e) {
+         const ValueId u = e.floats("u", {9, 5}), kernel = e.floats("kernel", {5, 6});
+         const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         return std::vector{e.graph.add({"long_convolution", "y", {u, kernel, cu}})};
+       }},
+      {"scale_rows",
+       [](Example& e) {
+         const ValueId w = e.floats("w", {4, 6}), scale = e.floats("scale", {4});
+         return std::vector{e.graph.add({"scale_rows", "y", {w, scale}})};
+       }},
+      {"skip_gelu",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {4, 6}), u = e.floats("u", {4, 6}), d = e.floats("d", {6});
+         return std::vector{e.graph.add({"skip_gelu", "y", {x, u, d}, {{"tanh", false}}}),
+                            e.graph.add({"skip_gelu", "z", {x, u, d}, {{"tanh", true}}})};
+       }},
+      {"pool",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {9, 6}), cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         return std::vector{e.graph.add({"pool", "mean", {x, cu}, {{"mode", std::string("mean")}}}),
+                            e.graph.add({"pool", "last", {x, cu}, {{"mode", std::string("last")}}})};
        }},
       {"dropout",
        [](Example& e) {
