@@ -10,9 +10,11 @@
 namespace tidemark::cli {
 
 CLI::Option* add_data_options(CLI::App& command, DataOptions& o) {
-  auto* data = command.add_option("--data", o.path,
-                                  "UTF-8 text, one token per byte, or ids in a .bin or .npy file; "
-                                  "images: an IDX file, or a folder with train, valid and test parts");
+  auto* data =
+      command.add_option("--data", o.path,
+                         "UTF-8 text, one token per byte, or ids in a .bin or .npy file; "
+                         "images: an IDX file, or a folder with train, valid and test parts; "
+                         "sequences of numbers: a safetensors file with x, labels and perhaps lengths");
   command.add_option("--split", o.split, "What a document of text is: paragraph or line")
       ->check(CLI::IsMember({"paragraph", "line"}))
       ->capture_default_str();
@@ -58,6 +60,21 @@ DataFeed image_feed(ImageBatchMaker images, const Model& model, Runtime& runtime
           epoch};
 }
 
+DataFeed number_feed(const DataOptions& o, const BuiltModel& built, Runtime& runtime, bool shuffled,
+                     int micro_batches) {
+  const int64_t length = built.batch.max_length;
+  auto source =
+      std::make_shared<NumberSource>(o.path.empty() ? NumberSource::synthetic(*built.model, length, length)
+                                                    : NumberSource(o.path, *built.model));
+  const int64_t epoch = std::max<int64_t>(1, source->size() / built.batch.sequences);
+  return {[batches = NumberBatchMaker(std::move(source), built.batch,
+                                      shuffled ? std::optional(o.seed) : std::nullopt),
+           view = number_view(runtime), micro_batches](Runtime&, int64_t step, int micro_batch) {
+            batches.fill(step * micro_batches + micro_batch, view);
+          },
+          epoch};
+}
+
 }  // namespace
 
 ImageBatchMaker open_images(const DataOptions& o, const Model& model, const std::string& part,
@@ -76,6 +93,7 @@ DataFeed make_feed(const DataOptions& o, const BuiltModel& built, Runtime& runti
   const int micro_batches = runtime.plan().micro_batches;
   if (built.model->pixels() > 0)
     return image_feed(open_images(o, *built.model, "train", true), *built.model, runtime, micro_batches);
+  if (built.model->input_columns() > 0) return number_feed(o, built, runtime, true, micro_batches);
   const Packing packing = built.documents ? Packing::documents : Packing::windows;
   return token_feed(token_batches(o, built, packing, micro_batches), runtime);
 }
@@ -87,6 +105,7 @@ DataFeed make_validation_feed(const std::string& path, const DataOptions& option
   o.seed = 0;
   if (built.model->pixels() > 0)
     return image_feed(open_images(o, *built.model, "valid", false), *built.model, runtime, 1);
+  if (built.model->input_columns() > 0) return number_feed(o, built, runtime, false, 1);
   const Packing packing = built.documents ? Packing::documents : Packing::windows;
   return token_feed(token_batches(o, built, packing, 1), runtime);
 }

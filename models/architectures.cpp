@@ -13,6 +13,9 @@ const std::vector<Architecture>& architectures() {
       {"fvsbn", make_fvsbn},
       {"nade", make_nade},
       {"made", make_made},
+      {"lru", make_lru},
+      {"s4", make_s4},
+      {"s4d", make_s4},
   };
   return list;
 }

@@ -25,5 +25,7 @@ std::unique_ptr<Model> make_mamba2(const Config& config);
 std::unique_ptr<Model> make_fvsbn(const Config& config);
 std::unique_ptr<Model> make_nade(const Config& config);
 std::unique_ptr<Model> make_made(const Config& config);
+std::unique_ptr<Model> make_lru(const Config& config);
+std::unique_ptr<Model> make_s4(const Config& config);
 
 }  // namespace tidemark

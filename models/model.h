@@ -48,12 +48,18 @@ class Model {
   virtual void fill_constants(int64_t draw, const IntegerInputs& inputs) const;
   /// The pixels in the order in which model `draw` predicts them; empty where it takes tokens.
   virtual std::vector<int32_t> pixel_order(int64_t draw) const;
+  /// Of a model of sequences of numbers: how many there are at each step; 0: the model takes tokens.
+  virtual int64_t input_columns() const { return 0; }
+  /// Whether a label belongs to each sequence, not to each token.
+  virtual bool labels_sequences() const { return false; }
 
   /// The forward graph with its loss as output `loss`. Inputs are i32 sources of category `input`:
   /// `input_ids` and `labels` [tokens]; where sequences stand one after another, `position_ids` [tokens]
   /// and `cu_seqlens` [sequences + 1]; where they are packed by time (recurrent models), `batch_sizes`
   /// [max_length]; with dropout, `seed` [2]. Models of images have instead `x` [sequences, pixels] in the
-  /// batch's dtype and what fill_constants fills. Throws Error on a batch that cannot be.
+  /// batch's dtype and what fill_constants fills. Models of numbers have instead of `input_ids` the numbers
+  /// `x` [tokens, input_columns()]; where sequences have one label each, `labels` is [sequences]. Throws
+  /// Error on a batch that cannot be.
   Graph build(const BatchSpec& batch) const;
 
   std::vector<ParameterSpec> parameters() const;

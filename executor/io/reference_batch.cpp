@@ -30,6 +30,16 @@ struct Reader {
   }
 };
 
+/// How many steps of each row there are.
+std::vector<int32_t> lengths_of(const Reader& reader) {
+  auto lengths = reader.reference.read_integers("input/lengths");
+  const bool fit =
+      static_cast<int64_t>(lengths.size()) == reader.rows &&
+      std::all_of(lengths.begin(), lengths.end(), [&](int32_t n) { return n >= 1 && n <= reader.columns; });
+  if (!fit) throw reader.error("input/lengths", "not one length per row, from 1 to the row's columns");
+  return lengths;
+}
+
 /// Each row's run of ones.
 std::vector<Piece> masked_pieces(const Reader& reader) {
   const auto mask = reader.matrix("input/attention_mask");
@@ -68,8 +78,47 @@ ReferenceBatch image_batch(Reader& reader) {
   ReferenceBatch batch;
   batch.spec = {
       .tokens = reader.rows * reader.columns, .sequences = reader.rows, .max_length = reader.columns};
-  batch.images.resize(static_cast<size_t>(batch.spec.tokens));
-  reader.reference.read("input/x", {DType::f32, {reader.rows, reader.columns}}, batch.images.data());
+  batch.x.resize(static_cast<size_t>(batch.spec.tokens));
+  reader.reference.read("input/x", {DType::f32, {reader.rows, reader.columns}}, batch.x.data());
+  return batch;
+}
+
+std::vector<int32_t> whole_rows(const Reader& reader) {
+  return std::vector<int32_t>(static_cast<size_t>(reader.rows), static_cast<int32_t>(reader.columns));
+}
+
+/// x [B,L,D] with a label for each row, or for each step.
+ReferenceBatch number_sequences(Reader& reader) {
+  const std::vector<int64_t> shape = reader.reference.require("input/x").shape;
+  if (std::any_of(shape.begin(), shape.end(), [](int64_t n) { return n < 1; }))
+    throw reader.error("input/x", "a dimension of it is empty");
+  reader.rows = shape[0];
+  reader.columns = shape[1];
+  const int64_t width = shape[2];
+  std::vector<float> x(static_cast<size_t>(reader.rows * reader.columns * width));
+  reader.reference.read("input/x", {DType::f32, {reader.rows, reader.columns, width}}, x.data());
+  const std::vector<int32_t> labels = reader.reference.read_integers("input/labels");
+  const bool pooled = static_cast<int64_t>(labels.size()) == reader.rows;
+  if (!pooled && static_cast<int64_t>(labels.size()) != reader.rows * reader.columns)
+    throw reader.error("input/labels", "not a label for each row or for each step");
+
+  ReferenceBatch batch;
+  std::vector<int32_t>&own = batch.inputs["labels"], &cu_seqlens = batch.inputs["cu_seqlens"];
+  if (pooled) own = labels;
+  cu_seqlens = {0};
+  for (const Piece& piece :
+       row_pieces(reader, reader.reference.has("input/lengths") ? lengths_of(reader) : whole_rows(reader))) {
+    const auto copy = [&piece](const auto& from, int64_t columns, auto& to) {
+      const auto first = from.begin() + piece.start * columns;
+      to.insert(to.end(), first, first + piece.length * columns);
+    };
+    copy(x, width, batch.x);
+    if (!pooled) copy(labels, 1, own);
+    batch.spec.tokens += piece.length;
+    batch.spec.max_length = std::max(batch.spec.max_length, piece.length);
+    cu_seqlens.push_back(static_cast<int32_t>(batch.spec.tokens));
+  }
+  batch.spec.sequences = reader.rows;
   return batch;
 }
 
@@ -78,6 +127,8 @@ ReferenceBatch image_batch(Reader& reader) {
 ReferenceBatch reference_batch(const TensorReader& reference) {
   Reader reader{reference};
   if (reference.has("input/x") && !reference.has("input/labels")) return image_batch(reader);
+  if (reference.has("input/x") && reference.require("input/x").shape.size() == 3)
+    return number_sequences(reader);
   ReferenceBatch batch;
   std::vector<Piece> pieces;
   std::vector<int32_t> ids, labels;
@@ -86,12 +137,7 @@ ReferenceBatch reference_batch(const TensorReader& reference) {
     reader.shape_from("input/x");
     ids = reader.matrix("input/x");
     labels = reader.matrix("input/labels");
-    const auto lengths = reference.read_integers("input/lengths");
-    const bool fit =
-        static_cast<int64_t>(lengths.size()) == reader.rows &&
-        std::all_of(lengths.begin(), lengths.end(), [&](int32_t n) { return n >= 1 && n <= reader.columns; });
-    if (!fit) throw reader.error("input/lengths", "not one length per row, from 1 to the row's columns");
-    pieces = row_pieces(reader, lengths);
+    pieces = row_pieces(reader, lengths_of(reader));
   } else {
     reader.shape_from("input/input_ids");
     ids = reader.matrix("input/input_ids");
@@ -103,8 +149,7 @@ ReferenceBatch reference_batch(const TensorReader& reference) {
     else if (reference.has("input/position_ids"))
       pieces = restarted_pieces(reader);
     else
-      pieces = row_pieces(reader, std::vector<int32_t>(static_cast<size_t>(reader.rows),
-                                                       static_cast<int32_t>(reader.columns)));
+      pieces = row_pieces(reader, whole_rows(reader));
   }
   if (pieces.empty()) throw reader.error("input/attention_mask", "it masks every token");
   batch.spec.sequences = static_cast<int64_t>(pieces.size());

@@ -55,7 +55,7 @@ void fill_inputs(Runtime& runtime, const ReferenceBatch& batch) {
   for (const auto& [name, values] : batch.inputs)
     if (runtime.graph().find(name) != kNone)
       std::copy(values.begin(), values.end(), runtime.data<int32_t>(name));
-  if (!batch.images.empty()) std::copy(batch.images.begin(), batch.images.end(), runtime.data<float>("x"));
+  if (!batch.x.empty()) std::copy(batch.x.begin(), batch.x.end(), runtime.data<float>("x"));
 }
 
 Comparison compare_with_reference(Runtime& runtime, const Model& model, const ReferenceBatch& batch,

@@ -22,6 +22,12 @@ BatchView input_view(const Runtime& runtime) {
   return view;
 }
 
+NumberView number_view(const Runtime& runtime) {
+  const ValueId x = runtime.graph().require("x");
+  BatchView inputs = input_view(runtime);
+  return {{"x", runtime.graph().value(x).type, runtime.data(x)}, inputs["labels"], inputs["cu_seqlens"]};
+}
+
 std::vector<TensorSlot> parameter_slots(const Runtime& runtime) {
   return slots(runtime, Category::parameter);
 }

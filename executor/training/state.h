@@ -6,12 +6,16 @@
 
 #include "executor/io/batch.h"
 #include "executor/io/checkpoint.h"
+#include "executor/io/number_batch.h"
 #include "executor/runtime/runtime.h"
 
 namespace tidemark {
 
 /// The i32 inputs of the runtime's graph.
 BatchView input_view(const Runtime& runtime);
+
+/// The inputs of a model of sequences of numbers.
+NumberView number_view(const Runtime& runtime);
 
 std::vector<TensorSlot> parameter_slots(const Runtime& runtime);
 std::vector<TensorSlot> optimizer_slots(const Runtime& runtime);

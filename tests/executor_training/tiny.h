@@ -5,11 +5,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "executor/io/batch.h"
 #include "executor/io/image_batch.h"
+#include "executor/io/number_batch.h"
 #include "executor/training/initialize.h"
 #include "executor/training/session.h"
 #include "executor/training/state.h"
@@ -66,6 +68,13 @@ struct Tiny {
   using Fill = std::function<void(int64_t step, int micro_batch)>;
   Fill fill(const Runtime& runtime) const {
     const BatchView inputs = input_view(runtime);
+    if (model->input_columns() > 0) {
+      const NumberBatchMaker batches(
+          std::make_shared<NumberSource>(NumberSource::synthetic(*model, 12, spec.max_length)), spec, 5);
+      return [this, batches, view = number_view(runtime)](int64_t step, int micro_batch) {
+        batches.fill(step * micro_batches + micro_batch, view);
+      };
+    }
     if (model->pixels() == 0)
       return [inputs, batches = tokens()](int64_t step, int micro_batch) mutable {
         batches.fill(step, micro_batch, inputs);

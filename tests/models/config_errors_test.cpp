@@ -68,6 +68,16 @@ const std::vector<Case> kCases = {
     {"lstm-tiny", R"({"tie_word_embeddings":true})", "tie_word_embeddings", "32 columns, the decoder 48"},
     {"lstm-tiny", R"({"task":"classification"})", "task", "give one of: lm"},
     {"rnn-tiny", R"({"nonlinearity":"gelu"})", "nonlinearity", "give one of: tanh, relu"},
+    {"lru-tiny", R"({"d_hidden":0})", "d_hidden", "out of range"},
+    {"lru-tiny", R"({"d_output":null})", "d_output", "missing"},
+    {"lru-tiny", R"({"r_min":1.5})", "r_min", "out of range"},
+    {"lru-tiny", R"({"r_min":0.9,"r_max":0.9})", "r_min", "the ring has no area"},
+    {"lru-tiny", R"({"norm":"group"})", "norm", "give one of: layer, batch"},
+    {"lru-tiny", R"({"pooling":"max"})", "pooling", "give one of: mean, last, none"},
+    {"s4d-tiny", R"({"d_state":7})", "d_state", "7 is odd"},
+    {"s4d-tiny", R"({"init":"legs"})", "init", "give one of: s4d-lin, s4d-inv, s4d-legs"},
+    {"s4d-tiny", R"({"dt_min":0.2})", "dt_min", "out of range"},
+    {"s4-tiny", R"({"discretization":"zoh"})", "discretization", "give one of: bilinear"},
 };
 
 TEST(ConfigErrors, NameTheFieldAndTheRemedy) {
@@ -99,7 +109,7 @@ TEST(ConfigErrors, AnythingElseIsAModel) {
                                     json{{"type", "yarn"}, {"factor", 2}},
                                     json{{"rope_type", "dynamic"}}};
   int models = 0, errors = 0;
-  for (const char* preset : {"llama-tiny", "lstm-tiny", "rnn-tiny"}) {
+  for (const char* preset : {"llama-tiny", "lstm-tiny", "rnn-tiny", "lru-tiny", "s4-tiny"}) {
     const json original = model_from_preset(preset)->config();
     std::vector<std::string> fields = {"head_dim", "rope_scaling", "rope_parameters", "embedding_dim",
                                        "attention_bias"};

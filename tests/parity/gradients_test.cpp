@@ -7,14 +7,17 @@
 namespace tidemark {
 namespace {
 
-// PyTorch's own float32 gradients differ from its float64 ones by about 1e-6.
-constexpr double kTolerance = 1e-5;
+// PyTorch's own float32 gradients differ from its float64 ones by about 1e-6; S4D's of the real parts of A,
+// which are differences of large numbers, by up to 3e-5.
+double tolerance(const std::string& name) {
+  return name == "s4d" ? 5e-5 : 1e-5;
+}
 
 class Gradients : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Cases, Gradients,
-                         ::testing::Values("fvsbn", "gru", "llama", "llama_packed", "lstm", "made", "mamba",
-                                           "mamba2", "mamba2_groups", "mamba2_limits", "mamba_variants",
-                                           "nade", "rnn"),
+                         ::testing::Values("fvsbn", "gru", "llama", "llama_packed", "lru", "lstm", "made",
+                                           "mamba", "mamba2", "mamba2_groups", "mamba2_limits",
+                                           "mamba_variants", "nade", "rnn", "s4", "s4d"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST_P(Gradients, AgreeWithPyTorch) {
@@ -26,7 +29,7 @@ TEST_P(Gradients, AgreeWithPyTorch) {
       Runtime runtime(graph, plan);
       const Comparison result = compare_with_reference(runtime, *c.model, c.batch, c.reference);
       EXPECT_LE(result.loss_error, 1e-6) << strategy;
-      EXPECT_LE(result.worst_error, kTolerance) << strategy << ": " << result.worst_gradient;
+      EXPECT_LE(result.worst_error, tolerance(GetParam())) << strategy << ": " << result.worst_gradient;
       EXPECT_EQ(result.gradients, static_cast<int>(graph.sources(Category::parameter).size()));
       EXPECT_EQ(runtime.resident_bytes(), plan.arena_bytes);
     }
@@ -38,10 +41,10 @@ TEST_P(Gradients, AWrongWeightIsFound) {
   const Plan plan = parity_plan(graph, "keep-all", false, 1, c.micro_batches());
   Runtime runtime(graph, plan);
   ReferenceBatch other = c.batch;
-  if (other.images.empty())
+  if (other.x.empty())
     other.inputs["input_ids"][0] ^= 1;
   else
-    other.images[0] = 1 - other.images[0];
+    other.x[0] = 1 - other.x[0];
   EXPECT_FALSE(compare_with_reference(runtime, *c.model, other, c.reference).passed(1e-4));
 }
 
