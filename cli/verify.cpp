@@ -66,7 +66,7 @@ ExitCode run(const Options& o) {
   const Description description = read_description(o.config);
   const auto model = load_model(description.config, o.config);
   const TensorReader reference(o.reference);
-  const ReferenceBatch batch = reference_batch(reference);
+  const ReferenceBatch batch = reference_batch(reference, *model);
   const int ensemble = static_cast<int>(model->ensemble_size());
   const Graph graph =
       make_training_graph(model->build(batch.spec), {.optimizer = std::nullopt, .micro_batches = ensemble});

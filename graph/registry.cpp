@@ -64,6 +64,8 @@ const std::vector<OpDef>& definitions() {
       ops::ssm_kernel_grad(),
       ops::long_convolution(),
       ops::long_convolution_grad(),
+      ops::retention(),
+      ops::retention_grad(),
       ops::scale_rows(),
       ops::scale_rows_grad(),
       ops::skip_gelu(),

@@ -122,4 +122,31 @@ SsmKernelSpace ssm_kernel_space(int64_t channels, int64_t states, int64_t length
   return space;
 }
 
+int64_t RetentionShape::piece_rows() const {
+  return std::min(kRetentionPieceRows, chunk_rows);
+}
+int64_t RetentionShape::pieces() const {
+  return divided(chunk_rows, kRetentionPieceRows);
+}
+
+RetentionSpace retention_space(const RetentionShape& s, bool gradient) {
+  const auto whole_panels = [](int64_t n) { return divided(n, kPanelColumns) * kPanelColumns; };
+  const int64_t rows = s.piece_rows(), values = s.value_columns + 1;
+  RetentionSpace space;
+  space.keys = padded(rows * s.key_columns);
+  space.values = padded(rows * values);
+  space.scores = padded(rows * rows);
+  space.state = padded(s.key_columns * values);
+  const int64_t longest = std::max({rows, s.key_columns, values});
+  space.packed = longest * whole_panels(longest);
+  const int64_t pieces = gradient ? s.pieces() : 0;
+  space.thread = (gradient ? 4 : 3) * space.keys + (gradient ? 4 : 2) * space.values +
+                 (gradient ? 2 : 1) * space.scores + space.packed + (1 + pieces) * space.state;
+  return space;
+}
+
+int64_t retention_workspace(const RetentionShape& shape, bool gradient, int threads) {
+  return 4 * retention_space(shape, gradient).thread * std::min<int64_t>(threads, shape.heads);
+}
+
 }  // namespace tidemark::cpu

@@ -82,4 +82,28 @@ struct SsmKernelSpace {
 /// `length` 0: of the kernel, else of its gradient.
 SsmKernelSpace ssm_kernel_space(int64_t channels, int64_t states, int64_t length);
 
+/// Rows of one matrix product of retention; a chunk is cut into pieces of so many.
+inline constexpr int64_t kRetentionPieceRows = 64;
+
+struct RetentionShape {
+  int64_t heads = 0, key_columns = 0, value_columns = 0;
+  int64_t chunk_rows = 0;  ///< between two saved states; no more than the rows there are
+
+  int64_t piece_rows() const;
+  int64_t pieces() const;  ///< of a chunk
+};
+
+/// Floats of one head's task. q, k and a scaled one of them; v with a column of ones, or going back v, do and a
+/// scaled one; scores and going back their gradient; an output; a packed operand; states.
+struct RetentionSpace {
+  int64_t keys = 0;    ///< [piece_rows, key_columns]
+  int64_t values = 0;  ///< [piece_rows, value_columns + 1]
+  int64_t scores = 0;  ///< [piece_rows, piece_rows]
+  int64_t packed = 0;
+  int64_t state = 0;  ///< [key_columns, value_columns + 1]
+  int64_t thread = 0;
+};
+RetentionSpace retention_space(const RetentionShape& shape, bool gradient);
+int64_t retention_workspace(const RetentionShape& shape, bool gradient, int threads);
+
 }  // namespace tidemark::cpu

@@ -16,6 +16,7 @@ const std::vector<Architecture>& architectures() {
       {"lru", make_lru},
       {"s4", make_s4},
       {"s4d", make_s4},
+      {"retnet", make_retnet},
   };
   return list;
 }

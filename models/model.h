@@ -53,6 +53,10 @@ class Model {
   /// Whether a label belongs to each sequence, not to each token.
   virtual bool labels_sequences() const { return false; }
 
+  /// Whether the published implementation is given labels that are shifted by one already (fairseq's); those of
+  /// transformers shift by themselves.
+  virtual bool labels_are_shifted() const { return false; }
+
   /// The forward graph with its loss as output `loss`. Inputs are i32 sources of category `input`:
   /// `input_ids` and `labels` [tokens]; where sequences stand one after another, `position_ids` [tokens]
   /// and `cu_seqlens` [sequences + 1]; where they are packed by time (recurrent models), `batch_sizes`

@@ -124,7 +124,7 @@ ReferenceBatch number_sequences(Reader& reader) {
 
 }  // namespace
 
-ReferenceBatch reference_batch(const TensorReader& reference) {
+ReferenceBatch reference_batch(const TensorReader& reference, const Model& model) {
   Reader reader{reference};
   if (reference.has("input/x") && !reference.has("input/labels")) return image_batch(reader);
   if (reference.has("input/x") && reference.require("input/x").shape.size() == 3)
@@ -142,7 +142,7 @@ ReferenceBatch reference_batch(const TensorReader& reference) {
     reader.shape_from("input/input_ids");
     ids = reader.matrix("input/input_ids");
     labels = reader.matrix("input/labels");
-    for (size_t i = 0; i < labels.size(); ++i)
+    for (size_t i = 0; i < labels.size() && !model.labels_are_shifted(); ++i)
       labels[i] = (i + 1) % static_cast<size_t>(reader.columns) == 0 ? kIgnored : labels[i + 1];
     if (reference.has("input/attention_mask"))
       pieces = masked_pieces(reader);

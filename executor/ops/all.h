@@ -61,6 +61,8 @@ void ssm_kernel_cpu(const KernelArgs& args);
 void ssm_kernel_grad_cpu(const KernelArgs& args);
 void long_convolution_cpu(const KernelArgs& args);
 void long_convolution_grad_cpu(const KernelArgs& args);
+void retention_cpu(const KernelArgs& args);
+void retention_grad_cpu(const KernelArgs& args);
 void scale_rows_cpu(const KernelArgs& args);
 void scale_rows_grad_cpu(const KernelArgs& args);
 void skip_gelu_cpu(const KernelArgs& args);

@@ -7,15 +7,26 @@
 
 namespace tidemark::ops {
 
+namespace {
+
+float scale_of(const KernelArgs& args) {
+  const Attributes& a = args.op.attributes();
+  return a.has("scale") ? static_cast<float>(a.number("scale")) : 1.0f;
+}
+
+}  // namespace
+
 void embedding_cpu(const KernelArgs& args) {
   const TensorType& weight = args.op.in(1);
   const int32_t* ids = args.in<int32_t>(0);
   const int64_t tokens = rows_of(args.op.in(0)), bytes = columns_of(weight) * size_of(weight.dtype);
   check_ids(ids, tokens, rows_of(weight), 0, "ids");
+  const auto copy = TIDEMARK_SIMD(scale_copy);
+  const float scale = scale_of(args);
   parallel_rows(args.pool, tokens, columns_of(weight), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
-      std::memcpy(args.out<char>(0) + row * bytes, args.in<char>(1) + ids[row] * bytes,
-                  static_cast<size_t>(bytes));
+      copy(is_bf16(weight), args.in<char>(1) + ids[row] * bytes, columns_of(weight), scale,
+           args.out<char>(0) + row * bytes);
   });
 }
 
@@ -34,6 +45,7 @@ void embedding_grad_cpu(const KernelArgs& args) {
 
   const auto add = TIDEMARK_SIMD(add_rows);
   const bool accumulates = args.op.has_in(2);
+  const float scale = scale_of(args);
   parallel_rows(args.pool, rows_of(dweight), columns, [&](int64_t begin, int64_t end) {
     if (!accumulates)
       std::memset(args.out<char>(0) + begin * row_bytes, 0, static_cast<size_t>((end - begin) * row_bytes));
@@ -42,7 +54,7 @@ void embedding_grad_cpu(const KernelArgs& args) {
       const uint64_t* first = at;
       while (at < keys + tokens && *at >> 32 == *first >> 32) ++at;
       char* const row = args.out<char>(0) + static_cast<int64_t>(*first >> 32) * row_bytes;
-      add(is_bf16(dweight), args.inputs[1], first, at - first, columns, row);
+      add(is_bf16(dweight), args.inputs[1], first, at - first, columns, scale, row);
     }
   });
 }

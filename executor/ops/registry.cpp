@@ -66,6 +66,8 @@ const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
       {"ssm_kernel_grad", ops::ssm_kernel_grad_cpu},
       {"long_convolution", ops::long_convolution_cpu},
       {"long_convolution_grad", ops::long_convolution_grad_cpu},
+      {"retention", ops::retention_cpu},
+      {"retention_grad", ops::retention_grad_cpu},
       {"scale_rows", ops::scale_rows_cpu},
       {"scale_rows_grad", ops::scale_rows_grad_cpu},
       {"skip_gelu", ops::skip_gelu_cpu},

@@ -8,6 +8,11 @@
 namespace tidemark::ops {
 namespace {
 
+int64_t groups_of(const KernelArgs& args) {
+  const Attributes& attributes = args.op.attributes();
+  return attributes.has("groups") ? attributes.integer("groups") : 1;
+}
+
 void run(const KernelArgs& args, RmsNorm norm, const void* weight) {
   const TensorType& x = args.op.in(0);
   norm.bf16 = is_bf16(x);
@@ -35,6 +40,7 @@ void run(const KernelArgs& args, RmsNormGrad grad, void* dweight) {
   parallel_ranges(args.pool, rows_of(x), cpu::kNormGradRows, [&](int64_t begin, int64_t end) {
     rows(grad, begin, end, parts + begin / cpu::kNormGradRows * grad.columns);
   });
+  if (!dweight) return;
 
   ColumnSum sum;
   sum.rows = (rows_of(x) + cpu::kNormGradRows - 1) / cpu::kNormGradRows;
@@ -48,22 +54,25 @@ void run(const KernelArgs& args, RmsNormGrad grad, void* dweight) {
 }  // namespace
 
 void rms_norm_cpu(const KernelArgs& args) {
-  run(args, RmsNorm{}, args.inputs[1]);
+  RmsNorm norm;
+  norm.groups = groups_of(args);
+  run(args, norm, args.op.has_in(1) ? args.inputs[1] : nullptr);
 }
 
 void rms_norm_grad_cpu(const KernelArgs& args) {
   RmsNormGrad grad;
-  grad.weight = args.inputs[2];
+  grad.groups = groups_of(args);
+  grad.weight = args.op.has_in(2) ? args.inputs[2] : nullptr;
   grad.rstd = args.in<float>(3);
   grad.residual_grad = args.op.has_in(4) ? args.inputs[4] : nullptr;
-  run(args, grad, args.outputs[1]);
+  run(args, grad, args.op.has_out(1) ? args.outputs[1] : nullptr);
 }
 
 void gated_rms_norm_cpu(const KernelArgs& args) {
   RmsNorm norm;
   norm.gate = first_column(args, args.inputs[1], args.op.in(1).dtype);
   norm.gate_stride = columns_of(args.op.in(1));
-  norm.groups = args.op.attributes().integer("groups");
+  norm.groups = groups_of(args);
   run(args, norm, args.inputs[2]);
 }
 
@@ -73,7 +82,7 @@ void gated_rms_norm_grad_cpu(const KernelArgs& args) {
   RmsNormGrad grad;
   grad.gate = first_column(args, args.inputs[2], dtype);
   grad.gate_stride = columns_of(args.op.in(2));
-  grad.groups = args.op.attributes().integer("groups");
+  grad.groups = groups_of(args);
   grad.weight = args.inputs[3];
   grad.rstd = args.in<float>(4);
   grad.dgate = first_column(args, args.outputs[1], dtype);

@@ -16,7 +16,7 @@ struct RmsNorm {
   const void* x = nullptr;
   const void* gate = nullptr;  ///< its first column; null: no gate
   int64_t gate_stride = 0;
-  const void* weight = nullptr;
+  const void* weight = nullptr;  ///< null: 1
   void* y = nullptr;
   float* rstd = nullptr;  ///< [rows, groups]
 };
@@ -28,8 +28,8 @@ struct RmsNormGrad {
   const void* dy = nullptr;
   const void* x = nullptr;
   const void* gate = nullptr;
-  int64_t gate_stride = 0;  ///< of dgate, too
-  const void* weight = nullptr;
+  int64_t gate_stride = 0;       ///< of dgate, too
+  const void* weight = nullptr;  ///< null: 1
   const float* rstd = nullptr;
   const void* residual_grad = nullptr;  ///< null: zero
   void* dx = nullptr;                   ///< may be dy or residual_grad, or with a gate x

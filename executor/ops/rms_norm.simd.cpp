@@ -21,10 +21,17 @@ auto values_of(const Norm& n, int64_t row, int64_t first) {
   };
 }
 
+/// The weight of columns from `first` on, or 1.
+template <typename T>
+auto weight_of(const void* weight, int64_t first) {
+  const T* at = static_cast<const T*>(weight) + (weight ? first : 0);
+  return [at](int64_t i, auto w) { return at ? load(at + i, w) : broadcast(1); };
+}
+
 template <typename T, bool kGated>
 void norm_group(const RmsNorm& n, int64_t row, int64_t first, int64_t columns, float* rstd_out) {
   const auto value = values_of<T, kGated>(n, row, first);
-  const T* weight = static_cast<const T*>(n.weight) + first;
+  const auto weight = weight_of<T>(n.weight, first);
   T* y = static_cast<T*>(n.y) + row * n.columns + first;
   const float squares = sum_over(columns, [&](int64_t i, auto w) {
     const Vec v = value(i, w);
@@ -33,7 +40,7 @@ void norm_group(const RmsNorm& n, int64_t row, int64_t first, int64_t columns, f
   const float rstd = 1 / __builtin_sqrtf(squares / static_cast<float>(columns) + n.epsilon);
   *rstd_out = rstd;
   lanes(0, columns,
-        [&](int64_t i, auto w) { store(y + i, value(i, w) * broadcast(rstd) * load(weight + i, w), w); });
+        [&](int64_t i, auto w) { store(y + i, value(i, w) * broadcast(rstd) * weight(i, w), w); });
 }
 
 /// With v the value and n = v * rstd: dv = rstd * (dy * weight - n * mean(dy * weight * n)).
@@ -43,19 +50,19 @@ void grad_group(const RmsNormGrad& g, int64_t row, int64_t first, int64_t column
   const Vec one = broadcast(1);
   const int64_t at = row * g.columns + first;
   const auto value = values_of<T, kGated>(g, row, first);
-  const T* weight = static_cast<const T*>(g.weight) + first;
+  const auto weight = weight_of<T>(g.weight, first);
   const T* dy = static_cast<const T*>(g.dy) + at;
   T* dx = static_cast<T*>(g.dx) + at;
   const Vec rstd = broadcast(group_rstd);
   const float dot = sum_over(columns, [&](int64_t i, auto w) {
     const Vec product = load(dy + i, w) * (value(i, w) * rstd);
     store(dweight + first + i, load(dweight + first + i, w) + product, w);
-    return product * load(weight + i, w);
+    return product * weight(i, w);
   });
   const Vec mean = broadcast(dot / static_cast<float>(columns));
   lanes(0, columns, [&](int64_t i, auto w) {
     const Vec n = value(i, w) * rstd;
-    const Vec dv = fnma(n, mean, load(dy + i, w) * load(weight + i, w)) * rstd;
+    const Vec dv = fnma(n, mean, load(dy + i, w) * weight(i, w)) * rstd;
     if constexpr (kGated) {
       const int64_t gate_at = row * g.gate_stride + first + i;
       T* dgate = static_cast<T*>(g.dgate) + gate_at;

@@ -33,6 +33,8 @@ void rope_cpu(const KernelArgs& args) {
   rope.head_columns = columns_of(x) / rope.heads;
   rope.pairs = columns_of(args.op.in(1)) / 2;
   rope.inverse = args.op.attributes().flag("inverse");
+  const Attributes& attributes = args.op.attributes();
+  rope.interleaved = attributes.has("interleaved") && attributes.flag("interleaved");
   rope.x = args.inputs[0];
   rope.table = args.in<float>(1);
   rope.y = args.outputs[0];

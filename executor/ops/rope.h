@@ -13,6 +13,7 @@ struct Rope {
   int64_t head_columns = 0;
   int64_t pairs = 0;  ///< turned in each head; its columns past 2 * pairs are copied
   bool inverse = false;
+  bool interleaved = false;  ///< pairs are neighbours, not half of the turned columns apart
   const void* x = nullptr;
   const float* table = nullptr;  ///< a row per token: cosines[pairs], sines[pairs]
   void* y = nullptr;             ///< may be x

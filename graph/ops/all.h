@@ -61,6 +61,8 @@ OpDef ssm_kernel();
 OpDef ssm_kernel_grad();
 OpDef long_convolution();
 OpDef long_convolution_grad();
+OpDef retention();
+OpDef retention_grad();
 OpDef scale_rows();
 OpDef scale_rows_grad();
 OpDef skip_gelu();

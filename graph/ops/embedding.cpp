@@ -4,6 +4,15 @@
 
 namespace tidemark::ops {
 
+namespace {
+
+/// Vaswani et al. 2017 multiply embeddings, which are also the last layer's weight, by the root of D.
+void check_scale(const OpView& op) {
+  if (op.attributes().has("scale")) op.attributes().number("scale");
+}
+
+}  // namespace
+
 OpDef embedding() {
   OpDef d;
   d.name = "embedding";
@@ -12,13 +21,16 @@ OpDef embedding() {
   d.infer = [](const OpView& op) -> std::vector<TensorType> {
     expect_ints(op, 0);
     const TensorType& w = expect_matrix(op, 1);
+    check_scale(op);
     return {matrix(w.dtype, op.in(0).shape[0], w.shape[1])};
   };
   d.gradient = [](GradientContext& g) {
     if (!g.wants(1)) return;
     const int64_t vocabulary = g.graph().value(g.in(1)).type.shape[0];
-    const OpId id = g.emit("embedding_grad", "grad_weight", {g.in(0), g.grad_out(0), g.take_grad(1)},
-                           {{"vocabulary", vocabulary}});
+    Attributes attributes = g.op().attributes;
+    attributes.set("vocabulary", vocabulary);
+    const OpId id =
+        g.emit("embedding_grad", "grad_weight", {g.in(0), g.grad_out(0), g.take_grad(1)}, attributes);
     g.add_grad(1, g.output_of(id));
   };
   d.work = [](const OpView& op) { return Work{0, 2.0 * static_cast<double>(op.out(0).bytes())}; };
@@ -37,6 +49,7 @@ OpDef embedding_grad() {
     expect(dy.shape[0] == op.in(0).shape[0], op, 1, "as many rows as ids");
     const TensorType out = matrix(dy.dtype, op.attributes().integer("vocabulary"), dy.shape[1]);
     expect_type(op, 2, out);
+    check_scale(op);
     return {out};
   };
   d.work = [](const OpView& op) {

@@ -3,51 +3,6 @@
 #include "graph/ops/check.h"
 
 namespace tidemark::ops {
-
-// Zhang & Sennrich 2019.
-OpDef rms_norm() {
-  OpDef d;
-  d.name = "rms_norm";
-  d.input_names = {"x", "weight"};
-  d.output_names = {"y", "rstd"};
-  d.infer = [](const OpView& op) -> std::vector<TensorType> {
-    const TensorType& x = expect_matrix(op, 0);
-    expect_type(op, 1, vector(x.dtype, x.shape[1]));
-    op.attributes().number("epsilon");
-    return {x, vector(DType::f32, x.shape[0])};
-  };
-  d.gradient = [](GradientContext& g) {
-    const OpId id = g.emit("rms_norm_grad", "grad",
-                           {g.grad_out(0), g.in(0), g.in(1), g.out(1), g.take_grad(0)}, g.op().attributes);
-    if (g.wants(0)) g.add_grad(0, g.output_of(id, 0));
-    if (g.wants(1)) g.add_grad(1, g.output_of(id, 1));
-  };
-  d.work = elementwise_work(4);
-  d.cheap = true;
-  return d;
-}
-
-OpDef rms_norm_grad() {
-  OpDef d;
-  d.name = "rms_norm_grad";
-  d.input_names = {"dy", "x", "weight", "rstd", "residual_grad?"};
-  d.output_names = {"dx", "dweight"};
-  d.infer = [](const OpView& op) -> std::vector<TensorType> {
-    const TensorType& x = expect_matrix(op, 1);
-    expect_type(op, 0, x);
-    expect_type(op, 2, vector(x.dtype, x.shape[1]));
-    expect_type(op, 3, vector(DType::f32, x.shape[0]));
-    expect_type(op, 4, x);
-    return {x, vector(x.dtype, x.shape[1])};
-  };
-  d.work = elementwise_work(8);
-  d.workspace = [](const OpView& op, const DeviceTraits&) {
-    return cpu::norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1]);
-  };
-  d.aliases = {{0, 4, false}, {0, 0, false}};
-  return d;
-}
-
 namespace {
 
 /// How the columns of x, operand i, are grouped; the type of a number per row and group.
@@ -58,7 +13,55 @@ TensorType per_group(const OpView& op, int i) {
   return matrix(DType::f32, op.in(i).shape[0], groups);
 }
 
+TensorType rms_statistic(const OpView& op, int i) {
+  return op.attributes().has("groups") ? per_group(op, i) : vector(DType::f32, op.in(i).shape[0]);
+}
+
 }  // namespace
+
+// Zhang & Sennrich 2019. With groups of columns, each is normed on its own; without a weight it is 1.
+OpDef rms_norm() {
+  OpDef d;
+  d.name = "rms_norm";
+  d.input_names = {"x", "weight?"};
+  d.output_names = {"y", "rstd"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& x = expect_matrix(op, 0);
+    expect_type(op, 1, vector(x.dtype, x.shape[1]));
+    op.attributes().number("epsilon");
+    return {x, rms_statistic(op, 0)};
+  };
+  d.gradient = [](GradientContext& g) {
+    const OpId id = g.emit("rms_norm_grad", "grad",
+                           {g.grad_out(0), g.in(0), g.in(1), g.out(1), g.take_grad(0)}, g.op().attributes);
+    if (g.wants(0)) g.add_grad(0, g.output_of(id, 0));
+    if (g.in(1) != kNone && g.wants(1)) g.add_grad(1, g.output_of(id, 1));
+  };
+  d.work = elementwise_work(4);
+  d.cheap = true;
+  return d;
+}
+
+OpDef rms_norm_grad() {
+  OpDef d;
+  d.name = "rms_norm_grad";
+  d.input_names = {"dy", "x", "weight?", "rstd", "residual_grad?"};
+  d.output_names = {"dx", "dweight?"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& x = expect_matrix(op, 1);
+    expect_type(op, 0, x);
+    expect_type(op, 2, vector(x.dtype, x.shape[1]));
+    expect_type(op, 3, rms_statistic(op, 1));
+    expect_type(op, 4, x);
+    return {x, op.has_in(2) ? op.in(2) : absent()};
+  };
+  d.work = elementwise_work(8);
+  d.workspace = [](const OpView& op, const DeviceTraits&) {
+    return cpu::norm_grad_workspace(op.in(0).shape[0], op.in(0).shape[1]);
+  };
+  d.aliases = {{0, 4, false}, {0, 0, false}};
+  return d;
+}
 
 // Dao & Gu 2024 (Mamba-2): the norm of x * silu(gate), of every group of columns on its own; the gate is
 // columns of a wider operand.

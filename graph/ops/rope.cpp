@@ -19,7 +19,8 @@ OpDef rope_table() {
   return d;
 }
 
-// Su et al. 2021, in the half-split layout of LLaMA. A rotation, so its gradient is the rotation back.
+// Su et al. 2021, in the half-split layout of LLaMA or, interleaved, of neighbouring columns. A rotation, so
+// its gradient is the rotation back.
 OpDef rope() {
   OpDef d;
   d.name = "rope";
@@ -30,6 +31,7 @@ OpDef rope() {
     const TensorType& table = expect_matrix(op, 1);
     const int64_t heads = op.attributes().integer("heads");
     op.attributes().flag("inverse");
+    if (op.attributes().has("interleaved")) op.attributes().flag("interleaved");
     expect(heads > 0 && x.shape[1] % heads == 0, op, 0, "columns that the heads divide");
     expect(table.dtype == DType::f32 && table.shape[0] == x.shape[0] && table.shape[1] <= x.shape[1] / heads,
            op, 1, "one f32 row per token, no wider than a head");

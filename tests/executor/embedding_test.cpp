@@ -52,6 +52,23 @@ TEST_P(EmbeddingTest, GradientAddsUpWhereIdsRepeat) {
   }
 }
 
+TEST_P(EmbeddingTest, ScalesRowsAndTheirGradient) {
+  const auto ids = skewed_ids(tokens, vocabulary);
+  OpCase op("embedding", {{"scale", 1.75}}, dtype);
+  op.ints(ids).random({vocabulary, columns});
+  OpCase grad("embedding_grad", {{"vocabulary", vocabulary}, {"scale", 1.75}}, dtype);
+  grad.ints(ids).random({tokens, columns}).random({vocabulary, columns});
+  Values expected, gradient = grad.inputs()[2];
+  for (size_t i = 0; i < ids.size(); ++i)
+    for (int64_t j = 0; j < columns; ++j) {
+      const auto at = static_cast<size_t>(ids[i] * columns + j);
+      expected.push_back(1.75 * op.inputs()[1][at]);
+      gradient[at] += 1.75 * grad.inputs()[1][i * static_cast<size_t>(columns) + static_cast<size_t>(j)];
+    }
+  op.check({expected});
+  grad.check({gradient});
+}
+
 // In bf16, 256 + 1 is 256: adding one at a time would stay there.
 TEST(EmbeddingTest, GradientRoundsOnce) {
   OpCase op("embedding_grad", {{"vocabulary", int64_t{2}}}, DType::bf16);

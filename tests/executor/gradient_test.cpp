@@ -219,6 +219,33 @@ const std::map<std::string, Build>& examples() {
          const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
          return std::vector{e.graph.add({"long_convolution", "y", {u, kernel, cu}})};
        }},
+      {"retention",
+       [](Example& e) {
+         const ValueId q = e.floats("q", {9, 8}), k = e.floats("k", {9, 8}), v = e.floats("v", {9, 10});
+         const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         // Scores too small to be normalised by, which no gradient flows through.
+         return std::vector{e.graph.add(
+             {"retention",
+              "o",
+              {q, k, v, cu},
+              {{"decays", std::vector<double>{0.9, 0.97}}, {"scale", 0.05}, {"chunk_rows", int64_t{3}}}})};
+       }},
+      {"rms_norm_groups",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 8});
+         return std::vector{e.graph.add({"rms_norm", "y", {x}, {{"epsilon", 1e-5}, {"groups", int64_t{2}}}})};
+       }},
+      {"rope_interleaved",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {4, 16}), positions = e.ints("positions", {0, 1, 2, 5});
+         const ValueId table =
+             e.graph.add({"rope_table",
+                          "table",
+                          {positions},
+                          {{"frequencies", std::vector<double>{1.0, 0.3, 0.1}}, {"scale", 1.0}}});
+         return std::vector{e.graph.add(
+             {"rope", "y", {x, table}, {{"heads", int64_t{2}}, {"inverse", false}, {"interleaved", true}}})};
+       }},
       {"scale_rows",
        [](Example& e) {
          const ValueId w = e.floats("w", {4, 6}), scale = e.floats("scale", {4});

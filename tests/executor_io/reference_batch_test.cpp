@@ -26,13 +26,13 @@ class ReferenceBatchTest : public ScratchTest {
       tensors.push_back(outgoing("input/" + name, {DType::i32, {static_cast<int64_t>(values.size()) / 4, 4}},
                                  values.data()));
     write_safetensors(path("r.safetensors"), tensors);
-    return reference_batch(TensorReader(path("r.safetensors")));
+    return reference_batch(TensorReader(path("r.safetensors")), *model_from_preset("llama-tiny"));
   }
 };
 
 TEST_F(ReferenceBatchTest, UnpadsMaskedRows) {
   const TensorReader reader = parity("llama");
-  const ReferenceBatch batch = reference_batch(reader);
+  const ReferenceBatch batch = reference_batch(reader, *model_from_preset("llama-tiny"));
   EXPECT_EQ(batch.spec.tokens, 20 + 14 + 9);
   EXPECT_EQ(batch.spec.sequences, 3);
   EXPECT_EQ(batch.spec.max_length, 20);
@@ -47,7 +47,7 @@ TEST_F(ReferenceBatchTest, UnpadsMaskedRows) {
 }
 
 TEST_F(ReferenceBatchTest, SplitsPackedRowsWherePositionsRestart) {
-  const ReferenceBatch batch = reference_batch(parity("llama_packed"));
+  const ReferenceBatch batch = reference_batch(parity("llama_packed"), *model_from_preset("llama-tiny"));
   EXPECT_THAT(batch.inputs.at("cu_seqlens"), ElementsAre(0, 7, 19, 24));
   EXPECT_EQ(batch.spec.max_length, 12);
   for (const size_t last : {6u, 18u, 23u}) EXPECT_EQ(batch.inputs.at("labels")[last], -100);
@@ -56,7 +56,8 @@ TEST_F(ReferenceBatchTest, SplitsPackedRowsWherePositionsRestart) {
 
 TEST_F(ReferenceBatchTest, PacksRecurrentSequencesByTime) {
   const TensorReader reader = parity("lstm");
-  const ReferenceBatch batch = reference_batch(reader);  // lengths 9, 14, 1, 6
+  const ReferenceBatch batch =
+      reference_batch(reader, *model_from_preset("llama-tiny"));  // lengths 9, 14, 1, 6
   EXPECT_EQ(batch.spec.tokens, 30);
   EXPECT_THAT(batch.inputs.at("batch_sizes"), ElementsAre(4, 3, 3, 3, 3, 3, 2, 2, 2, 1, 1, 1, 1, 1));
   const Ints x = reader.read_integers("input/x"), labels = reader.read_integers("input/labels");

@@ -78,6 +78,12 @@ const std::vector<Case> kCases = {
     {"s4d-tiny", R"({"init":"legs"})", "init", "give one of: s4d-lin, s4d-inv, s4d-legs"},
     {"s4d-tiny", R"({"dt_min":0.2})", "dt_min", "out of range"},
     {"s4-tiny", R"({"discretization":"zoh"})", "discretization", "give one of: bilinear"},
+    {"retnet-tiny", R"({"decoder_retention_heads":3})", "decoder_embed_dim", "not a multiple of twice"},
+    {"retnet-tiny", R"({"decoder_value_embed_dim":57})", "decoder_value_embed_dim", "not a multiple of"},
+    {"retnet-tiny", R"({"activation_fn":"gelu"})", "activation_fn", "give one of: swish"},
+    {"retnet-tiny", R"({"deepnorm":true})", "deepnorm", "not supported; set it to false"},
+    {"retnet-tiny", R"({"dropout":0.1})", "dropout", "set it to 0"},
+    {"retnet-tiny", R"({"vocab_size":null})", "vocab_size", "missing"},
 };
 
 TEST(ConfigErrors, NameTheFieldAndTheRemedy) {

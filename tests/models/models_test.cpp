@@ -32,7 +32,8 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
       {"rnn-ptb-medium", 14702600}, {"lstm-ptb-medium", 19780400}, {"lstm-ptb-large", 66034000},
       {"gru-ptb-medium", 18087800}, {"fvsbn-mnist", 615440},       {"nade-mnist", 785284},
       {"made-mnist-1hl", 12552784}, {"made-mnist-2hl", 77175440},  {"lru-smnist", 993034},
-      {"s4d-scifar", 201482}};
+      {"s4d-scifar", 201482},       {"retnet-1.3b", 1426495488},   {"retnet-2.7b", 2780618240},
+      {"retnet-6.7b", 6921531392}};
   for (const auto& [name, count] : published)
     EXPECT_EQ(model_from_preset(name)->parameter_count(), count) << name;
   const int64_t demo = model_from_preset("llama-10m")->parameter_count();
@@ -41,8 +42,8 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
 }
 
 TEST(Models, NamesAndShapesAreThoseOfTheReference) {
-  for (const char* name :
-       {"llama", "llama_packed", "rnn", "lstm", "gru", "fvsbn", "nade", "made", "lru", "s4", "s4d"}) {
+  for (const char* name : {"llama", "llama_packed", "rnn", "lstm", "gru", "fvsbn", "nade", "made", "lru",
+                           "s4", "s4d", "retnet"}) {
     const std::string base = std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
     const auto model = load_model(read_json(base + ".json", "test")["config"], name);
     std::map<std::string, std::vector<int64_t>> expected;

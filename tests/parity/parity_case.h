@@ -17,8 +17,8 @@ struct ParityCase {
   explicit ParityCase(const std::string& name)
       : description(read_json(file(name + ".json"), "test data")),
         reference(file(name + ".safetensors")),
-        batch(reference_batch(reference)),
-        model(load_model(description["config"], name)) {}
+        model(load_model(description["config"], name)),
+        batch(reference_batch(reference, *model)) {}
 
   static std::string file(const std::string& name) {
     return std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
@@ -32,8 +32,8 @@ struct ParityCase {
 
   nlohmann::json description;
   TensorReader reference;
-  ReferenceBatch batch;
   std::unique_ptr<Model> model;
+  ReferenceBatch batch;
 };
 
 /// The fastest plan of a strategy, or where `smallest` the smallest it can make.
