@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Digits as sequences of pixels: train.safetensors and valid.safetensors, with x [digits, 784, 1] and labels.
+
+    sequences.py MNIST.csv.gz DIRECTORY DIGITS
+
+Every fifth of the first DIGITS digits, taken in turn from each class, is for validation.
+"""
+import array
+import gzip
+import json
+import struct
+import sys
+
+PIXELS = 784
+
+
+def write(path, digits):
+    x = array.array("f", (value for _, pixels in digits for value in pixels))
+    labels = array.array("i", (label for label, _ in digits))
+    split = x.itemsize * len(x)
+    header = json.dumps(
+        {
+            "x": {"dtype": "F32", "shape": [len(digits), PIXELS, 1], "data_offsets": [0, split]},
+            "labels": {"dtype": "I32", "shape": [len(digits)], "data_offsets": [split, split + 4 * len(labels)]},
+        }
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    with open(path, "wb") as out:
+        out.write(struct.pack("<Q", len(header)) + header)
+        x.tofile(out)
+        labels.tofile(out)
+
+
+def main(source, directory, count):
+    with gzip.open(source, "rt") as lines:
+        rows = [[float(field) for field in line.split(",")] for line in lines]
+    if any(len(row) != PIXELS + 1 for row in rows):
+        sys.exit(f"{source}: a line has not {PIXELS} pixels and a digit")
+    by_class = {}
+    for row in rows:
+        by_class.setdefault(int(row[-1]), []).append([value / 255 for value in row[:-1]])
+    classes = sorted(by_class)
+    digits = [(label, by_class[label][i]) for i in range(min(map(len, by_class.values()))) for label in classes]
+    digits = digits[: int(count)]
+    held_out = [k // len(classes) % 5 == 4 for k in range(len(digits))]
+    write(f"{directory}/train.safetensors", [d for d, held in zip(digits, held_out) if not held])
+    write(f"{directory}/valid.safetensors", [d for d, held in zip(digits, held_out) if held])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
