@@ -88,6 +88,17 @@ void diagonalize(int64_t n, std::vector<Complex>& m, std::vector<Complex>& v) {
   throw InternalError("the eigenvalues of HiPPO's matrix did not converge");
 }
 
+/// P of which A + P P^T is normal.
+std::vector<double> low_rank_part(HippoMeasure measure, const LinearSystem& s) {
+  if (measure != HippoMeasure::legs && measure != HippoMeasure::lagt)
+    throw Error("cannot diagonalise HiPPO's matrix", kNames[static_cast<size_t>(measure)],
+                "its eigenvalues are not those of a diagonal in conjugate pairs plus rank one",
+                "use legs or lagt");
+  std::vector<double> p(s.b);
+  for (double& value : p) value /= std::numbers::sqrt2;
+  return p;
+}
+
 }  // namespace
 
 HippoMeasure hippo_measure(const std::string& name, const std::string& where) {
@@ -114,15 +125,15 @@ LinearSystem hippo(HippoMeasure measure, int64_t states) {
   return s;
 }
 
-NormalPlusLowRank hippo_legs_nplr(int64_t states) {
+NormalPlusLowRank hippo_nplr(HippoMeasure measure, int64_t states) {
   if (states % 2 != 0)
     throw Error("cannot make HiPPO's matrices", "states", "is " + std::to_string(states),
                 "give an even number");
-  const LinearSystem s = hippo(HippoMeasure::legs, states);
+  const LinearSystem s = hippo(measure, states);
   const auto n = static_cast<size_t>(states);
-  // A + P P^T = -1/2 + S with S skew-symmetric, P = sqrt(n + 1/2); -i S is Hermitian.
-  std::vector<double> p(n);
-  for (size_t i = 0; i < n; ++i) p[i] = std::sqrt(static_cast<double>(i) + 0.5);
+  const std::vector<double> p = low_rank_part(measure, s);
+  // A + P P^T is a multiple of the identity plus S, skew-symmetric; -i S is Hermitian.
+  const double diagonal = s.a[0] + p[0] * p[0];
   std::vector<Complex> m(n * n), v;
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < n; ++j)
@@ -142,8 +153,8 @@ NormalPlusLowRank hippo_legs_nplr(int64_t states) {
       low_rank += std::conj(v[i * n + column]) * p[i];
     }
     // Of an eigenvector any turn in the complex plane will do: the one that makes B real.
-    const Complex turn = std::conj(b) / std::abs(b);
-    result.a.emplace_back(-0.5, frequency(column));
+    const Complex turn = std::abs(b) > 0 ? std::conj(b) / std::abs(b) : 1;
+    result.a.emplace_back(diagonal, frequency(column));
     result.b.push_back(b * turn);
     result.p.push_back(low_rank * turn);
   }

@@ -29,12 +29,14 @@ HippoMeasure hippo_measure(const std::string& name, const std::string& where);
 /// Throws Error where `states` is not at least 1, or is odd for fout.
 LinearSystem hippo(HippoMeasure measure, int64_t states);
 
-/// LegS as diagonal plus rank one in complex numbers (Gu et al. 2022, S4, theorem 1): unitary V with
-/// A = V (diag(a) - P P^*) V^*, B replaced by V^* B. Of every two conjugates the one with a positive
-/// imaginary part; the real parts of a are all -1/2. `states` is even.
+/// A as diagonal plus rank one in complex numbers (Gu et al. 2022, S4, theorem 1): unitary V with
+/// A = V (diag(a) - P P^*) V^*, B replaced by V^* B. Of every two conjugates the one whose imaginary part is
+/// positive.
 struct NormalPlusLowRank {
   std::vector<std::complex<double>> a, b, p;  ///< [states / 2], by ascending imaginary part of a
 };
-NormalPlusLowRank hippo_legs_nplr(int64_t states);
+/// Throws Error where `states` is odd, and for legt, which needs rank two, and fout, which has zero as an
+/// eigenvalue.
+NormalPlusLowRank hippo_nplr(HippoMeasure measure, int64_t states);
 
 }  // namespace tidemark

@@ -11,6 +11,9 @@
 namespace tidemark {
 namespace {
 
+/// Where HiPPO's eigenvalues have no real part.
+constexpr double kLeastRate = 1e-4;
+
 class S4 final : public SequenceModel {
  public:
   explicit S4(const Config& config)
@@ -19,7 +22,7 @@ class S4 final : public SequenceModel {
         dt_max_(config.number("dt_max", 0.1, 1e-12, 1e6)),
         dt_min_(config.number("dt_min", 0.001, 1e-12, dt_max_)),
         low_rank_(family() == "s4"),
-        init_(low_rank_ ? config.choice("init", {"legs"}, "legs")
+        init_(low_rank_ ? config.choice("init", {"legs", "lagt"}, "legs")
                         : config.choice("init", {"s4d-lin", "s4d-inv", "s4d-legs"}, "s4d-lin")),
         discretization_(low_rank_ ? config.choice("discretization", {"bilinear"}, "bilinear")
                                   : config.choice("discretization", {"zoh", "bilinear"}, "zoh")) {
@@ -57,12 +60,14 @@ class S4 final : public SequenceModel {
         values.push_back(n / std::numbers::pi * (n / (2 * static_cast<double>(k) + 1) - 1));
       frequencies_ = table(std::move(values));
     } else {
-      const NormalPlusLowRank legs = hippo_legs_nplr(states_);
+      const NormalPlusLowRank system =
+          hippo_nplr(low_rank_ ? hippo_measure(init_, "init") : HippoMeasure::legs, states_);
       std::vector<double> values;
-      for (const std::complex<double>& a : legs.a) values.push_back(a.imag());
+      for (const std::complex<double>& a : system.a) values.push_back(a.imag());
       frequencies_ = table(std::move(values));
-      b_ = table(legs.b);
-      p_ = table(legs.p);
+      b_ = table(system.b);
+      p_ = table(system.p);
+      rate_ = std::max(-system.a[0].real(), kLeastRate);
     }
   }
 
@@ -84,7 +89,7 @@ class S4 final : public SequenceModel {
     };
     const ValueId log_dt = own("log_dt", {d_model_}, {Initializer::Kind::log_time_step, dt_max_, dt_min_});
     const ValueId a_real = own(low_rank_ ? "inv_A_real" : "log_A_real", {d_model_, pairs},
-                               {Initializer::Kind::constant, std::log(0.5)});
+                               {Initializer::Kind::constant, std::log(rate_)});
     const ValueId a_imag = own("A_imag", {d_model_, pairs}, frequencies_);
     const ValueId c = own("C", {d_model_, pairs, 2}, {Initializer::Kind::normal, std::sqrt(0.5)});
     const ValueId b = low_rank_ ? own("B", {d_model_, pairs, 2}, b_) : kNone;
@@ -131,6 +136,7 @@ class S4 final : public SequenceModel {
   bool low_rank_;  ///< S4, otherwise S4D
   std::string init_, discretization_;
   Initializer frequencies_, b_, p_;
+  double rate_ = 0.5;  ///< minus the real parts of A's eigenvalues, at first
 };
 
 }  // namespace
