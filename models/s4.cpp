@@ -11,6 +11,7 @@
 namespace tidemark {
 namespace {
 
+constexpr int64_t kMostStates = 256;  // whose eigenvalues are found within a second
 /// Where HiPPO's eigenvalues have no real part.
 constexpr double kLeastRate = 1e-4;
 
@@ -18,7 +19,7 @@ class S4 final : public SequenceModel {
  public:
   explicit S4(const Config& config)
       : SequenceModel(config.text("model_type"), config, false),
-        states_(config.positive("d_state", 64, 1 << 12)),
+        states_(config.positive("d_state", 64, kMostStates)),
         dt_max_(config.number("dt_max", 0.1, 1e-12, 1e6)),
         dt_min_(config.number("dt_min", 0.001, 1e-12, dt_max_)),
         low_rank_(family() == "s4"),
