@@ -59,7 +59,7 @@ void diagonalize(int64_t n, std::vector<Complex>& m, std::vector<Complex>& v) {
     double outside = 0, whole = 0;
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < n; ++j) (i == j ? whole : outside) += std::norm(at(m, i, j));
-    if (outside <= 1e-30 * (whole + outside)) return;
+    if (outside <= 1e-26 * (whole + outside)) return;
     for (int64_t p = 0; p < n; ++p)
       for (int64_t q = p + 1; q < n; ++q) {
         const Complex off = at(m, p, q);

@@ -79,7 +79,7 @@ TEST(Hippo, ConstantsRest) {
 // What the diagonal plus rank-one form does to a signal, the matrix does: B^T A^k B.
 TEST(Hippo, DiagonalPlusRankOneIsTheSameSystem) {
   for (const HippoMeasure measure : {HippoMeasure::legs, HippoMeasure::lagt}) {
-    constexpr int64_t kStates = 16;
+    constexpr int64_t kStates = 64;
     const LinearSystem s = hippo(measure, kStates);
     const NormalPlusLowRank f = hippo_nplr(measure, kStates);
     std::vector<double> x = s.b;
