@@ -26,6 +26,19 @@ void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
 
 }  // namespace
 
+std::array<int32_t, kPhaseCount> phase_starts(const Graph& graph, const Schedule& schedule) {
+  const auto steps = static_cast<int32_t>(schedule.steps.size());
+  int32_t body = steps, backward = steps, end = 0;  // end: behind the last step of the body
+  for (int32_t s = 0; s < steps; ++s) {
+    const Phase phase = graph.op(schedule.steps[static_cast<size_t>(s)].op).phase;
+    if (phase != Phase::prepare) body = std::min(body, s);
+    if (phase == Phase::backward) backward = std::min(backward, s);
+    if (phase == Phase::forward || phase == Phase::backward) end = s + 1;
+  }
+  end = std::max(end, body);
+  return {0, body, std::min(backward, end), end};
+}
+
 std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule) {
   std::vector<ArenaBuffer> buffers;
   buffers.reserve(schedule.buffers.size());

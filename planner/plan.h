@@ -48,6 +48,11 @@ struct Plan {
   std::string cost_model;  ///< as OpTimes::model
 };
 
+/// The first step of each phase. A phase without steps starts where the next one does. What runs behind
+/// the first backward op is in the backward phase up to the last op of the body: forward ops that run
+/// again, and optimizer ops between.
+std::array<int32_t, kPhaseCount> phase_starts(const Graph& graph, const Schedule& schedule);
+
 /// The schedule's buffers as the arena solver takes them: sizes rounded up to kArenaAlignment.
 std::vector<ArenaBuffer> arena_buffers(const Schedule& schedule);
 

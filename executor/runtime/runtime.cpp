@@ -59,21 +59,14 @@ void Runtime::bind() {
         final_buffer_[static_cast<size_t>(schedule.buffers[i].values.back())] = static_cast<int32_t>(i);
     }
 
-  int32_t last_of_body = kNone;
-  for (int32_t s = 0; s <= last; ++s)
-    if (const Phase phase = graph_.op(schedule.steps[static_cast<size_t>(s)].op).phase;
-        phase == Phase::forward || phase == Phase::backward)
-      last_of_body = s;
+  const std::array<int32_t, kPhaseCount> starts = phase_starts(graph_, schedule);
+  const auto start_of = [&](Phase phase) { return starts[static_cast<size_t>(phase)]; };
+  prepare_ = {0, start_of(Phase::forward)};
+  body_ = {start_of(Phase::forward), start_of(Phase::optimizer)};
+  optimize_ = {start_of(Phase::optimizer), last + 1};
   for (size_t s = 0; s < schedule.steps.size(); ++s) {
     const Step& step = schedule.steps[s];
     const Op& op = graph_.op(step.op);
-    // Where there is one micro-batch, an optimizer op may stand among the backward ones.
-    Range& section = op.phase == Phase::prepare                ? prepare_
-                     : static_cast<int32_t>(s) <= last_of_body ? body_
-                                                               : optimize_;
-    if (section.end == 0) section.begin = static_cast<int32_t>(s);
-    section.end = static_cast<int32_t>(s) + 1;
-
     KernelArgs args{OpView(graph_, op), {}, {}, nullptr, 0, pool_.get()};
     for (int32_t b : step.inputs) args.inputs.push_back(address(b));
     for (int32_t b : step.outputs) args.outputs.push_back(address(b));

@@ -1,6 +1,5 @@
 #include "executor/training/trace_collector.h"
 
-#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -24,20 +23,11 @@ nlohmann::json with_plan(nlohmann::json metadata, const Runtime& runtime) {
   return metadata;
 }
 
-/// Steps are ordered by phase, but for forward ops that run again among the backward ones: the two
-/// phases are one section.
 std::vector<int32_t> phase_begins(const Runtime& runtime) {
-  std::vector<int32_t> begins(kPhaseCount + 1, 0);
-  const auto& steps = runtime.plan().schedule.steps;
-  begins.back() = static_cast<int32_t>(steps.size());
-  const auto first_of = [&](Phase phase) {
-    const auto found = std::find_if(steps.begin(), steps.end(), [&](const Step& step) {
-      return runtime.graph().op(step.op).phase >= phase;
-    });
-    return static_cast<int32_t>(found - steps.begin());
-  };
-  for (Phase phase : {Phase::forward, Phase::backward, Phase::optimizer})
-    begins[static_cast<size_t>(phase)] = first_of(phase);
+  const Schedule& schedule = runtime.plan().schedule;
+  const auto starts = phase_starts(runtime.graph(), schedule);
+  std::vector<int32_t> begins(starts.begin(), starts.end());
+  begins.push_back(static_cast<int32_t>(schedule.steps.size()));
   return begins;
 }
 

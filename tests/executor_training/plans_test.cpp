@@ -46,6 +46,27 @@ TEST_P(Plans, NeverChangeATrainingRun) {
   }
 }
 
+TEST_P(Plans, NeverChangeARunThatUpdatesParametersEarly) {
+  const Tiny tiny({.preset = GetParam(), .clip = false});
+  const Bits expected = training_bits(tiny, tiny.keep_all(1), 4);
+  const int64_t least = tiny.request("local-search", 1).smallest_feasible_bytes;
+  const Plan plan = tiny.request("local-search", least).plan.value();
+  bool updated = false, early = false;
+  for (const Step& step : plan.schedule.steps) {
+    const Phase phase = tiny.graph.op(step.op).phase;
+    updated = updated || phase == Phase::optimizer;
+    early = early || (updated && phase == Phase::backward);
+  }
+  // With one layer there is nothing to go back to behind the first gradient.
+  const bool one_layer = tiny.model->family() == "fvsbn" || tiny.model->family() == "nade";
+  EXPECT_NE(early, one_layer) << "the smallest plan holds all gradients at once";
+  expect_same(training_bits(tiny, plan, 4, {.guard = GuardMode::scribble}), expected, GetParam());
+  TinyRun run(tiny, plan);
+  Session session(run.runtime, {}, 0);
+  session.step(run.feed());
+  EXPECT_EQ(run.runtime.resident_bytes(), plan.arena_bytes);
+}
+
 TEST_P(Plans, RunOnFewerThreadsThanTheyWereMadeFor) {
   const Tiny tiny({.preset = GetParam()});
   const Plan plan = tiny.keep_all(4);

@@ -25,6 +25,7 @@ struct TinyOptions {
   int micro_batches = 1;
   DType dtype = DType::f32;
   bool optimizer = true;  ///< without: gradients are the graph's outputs
+  bool clip = true;       ///< without: a parameter can be updated as soon as its gradient is there
 };
 
 /// A preset's graph for a batch, its plans and its runs.
@@ -37,6 +38,7 @@ struct Tiny {
     if (pixels > 0)
       spec = {.tokens = 6 * pixels, .sequences = 6, .max_length = pixels, .dtype = options.dtype};
     TrainingOptions training{.micro_batches = options.micro_batches};
+    if (!options.clip) training.optimizer->clip_norm = 0;
     if (!options.optimizer) training.optimizer.reset();
     graph = make_training_graph(model->build(spec), training);
   }
@@ -56,7 +58,7 @@ struct Tiny {
   std::vector<Plan> plans(int threads = 2) const {
     std::vector<Plan> list = {keep_all(threads)};
     const int64_t most = list.front().arena_bytes;
-    for (const char* strategy : {"sqrt", "chain-dp"}) {
+    for (const char* strategy : {"sqrt", "chain-dp", "local-search"}) {
       const int64_t least = request(strategy, 1, threads).smallest_feasible_bytes;
       for (int64_t budget : {least, (least + most) / 2})
         list.push_back(request(strategy, budget, threads).plan.value());
