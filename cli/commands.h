@@ -9,6 +9,7 @@
 namespace tidemark::cli {
 
 void add_models(CLI::App& app, ExitCode& status);
+void add_states(CLI::App& app, ExitCode& status);
 void add_graph(CLI::App& app, ExitCode& status);
 void add_profile(CLI::App& app, ExitCode& status);
 void add_report(CLI::App& app, ExitCode& status);

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
 
   ExitCode status = ExitCode::ok;
   cli::add_models(app, status);
+  cli::add_states(app, status);
   cli::add_profile(app, status);
   cli::add_report(app, status);
   cli::add_plan(app, status);

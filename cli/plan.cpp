@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <iostream>
 #include <map>
@@ -5,12 +7,14 @@
 
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/pareto.h"
 #include "cli/plan_summary.h"
 #include "cli/planning.h"
 #include "cli/table.h"
 #include "graph/op_def.h"
 #include "graph/serialize.h"
+#include "planner/sharding/states.h"
 
 namespace tidemark::cli {
 namespace {
@@ -28,20 +32,6 @@ struct Options {
   bool as_json = false;
 };
 
-/// Bytes of a training run's states by kind, whether or not they live in the arena all the time.
-struct States {
-  int64_t parameters = 0, gradients = 0, optimizer = 0;
-  int64_t total() const { return parameters + gradients + optimizer; }
-};
-
-States states_of(const Graph& graph) {
-  States s;
-  for (ValueId id : graph.sources(Category::parameter)) s.parameters += graph.value(id).bytes();
-  for (ValueId id : graph.sources(Category::optimizer_state)) s.optimizer += graph.value(id).bytes();
-  s.gradients = s.parameters;  // one gradient of the parameter's dtype each
-  return s;
-}
-
 void print_model(const BuiltModel& built, const ModelOptions& o) {
   const Graph& g = built.training;
   print_row("model", built.name + ", " + format_count(g.parameter_count()) + " parameters");
@@ -51,7 +41,7 @@ void print_model(const BuiltModel& built, const ModelOptions& o) {
                 (pixels > 0 ? " images of " + format_count(pixels) + " pixels, "
                             : " x " + format_count(o.length) + " tokens, ") +
                 o.dtype + (o.micro_batches > 1 ? ", " + std::to_string(o.micro_batches) + " a step" : ""));
-  const States s = states_of(g);
+  const ModelStates s = model_states(g);
   const int64_t n = g.parameter_count();
   print_row("states", decimal_bytes(s.total()) + " = " + format_count(s.total()) + " bytes");
   print_row("", decimal_bytes(s.parameters) + " parameters, " + decimal_bytes(s.gradients) + " gradients, " +
@@ -120,6 +110,11 @@ json summary(const PlanResult& result, const PlanRequest& request) {
   return j;
 }
 
+void show_progress(const SearchProgress& p) {
+  std::cerr << "  " << p.strategy << ": " << format_seconds(p.seconds) << " a step, at most "
+            << format_percent(p.seconds / p.lower_bound_seconds - 1) << " slower than any plan\n";
+}
+
 /// The graph to plan, once it is printed what it is.
 Graph subject(const Options& o) {
   if (!o.graph.empty()) {
@@ -134,12 +129,14 @@ Graph subject(const Options& o) {
 
 ExitCode run(const Options& o) {
   const Graph graph = subject(o);
-  const PlanRequest request =
-      plan_request(graph, o.budget, threads_of(o.model.threads), o.model.micro_batches);
+  PlanRequest request = plan_request(graph, o.budget, threads_of(o.model.threads), o.model.micro_batches);
+  catch_interrupts();  // Ctrl-C ends the search, not the program
+  request.stop = stop_requested;
   if (o.pareto) {
     show_curve(graph, pareto_curve(graph, request, o.points), {.as_json = o.as_json, .picture = o.picture});
     return ExitCode::ok;
   }
+  if (isatty(STDERR_FILENO) == 1) request.progress = show_progress;
   const PlanResult result = make_plan(graph, request);
   if (result.plan && !o.out.empty()) save_plan(*result.plan, graph, o.out);
   if (o.as_json) {

@@ -39,6 +39,11 @@ void add_budget_options(CLI::App& command, BudgetOptions& o) {
   command.add_option("--strategy", o.strategy, "One of " + strategy_names() + "; auto: the best of all")
       ->capture_default_str();
   command.add_option("--profile", o.profile, "Take op times from this trace");
+  command
+      .add_option("--time-limit", o.time_limit,
+                  "Seconds to look for a faster plan; 0: a fixed number of tries, the same plan everywhere")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int threads, int micro_batches) {
@@ -47,6 +52,7 @@ PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int t
   request.micro_batches = micro_batches;
   request.times = op_times(graph, threads, options.profile);
   request.strategy = options.strategy;
+  request.time_limit_seconds = options.time_limit;
   request.budget_bytes = budget_bytes(options.budget, request, graph);
   return request;
 }
@@ -55,7 +61,8 @@ void add_plan_options(CLI::App& command, PlanOptions& o) {
   auto* file = command.add_option("--plan", o.file, "Run this plan (plan.json)");
   o.budget.strategy.clear();
   add_budget_options(command, o.budget);
-  for (const char* name : {"--budget", "--strategy", "--profile"}) command.get_option(name)->excludes(file);
+  for (const char* name : {"--budget", "--strategy", "--profile", "--time-limit"})
+    command.get_option(name)->excludes(file);
 }
 
 Plan choose_plan(const Graph& graph, const PlanOptions& options, int threads, int micro_batches) {

@@ -12,6 +12,7 @@ struct BudgetOptions {
   std::string budget;             ///< "300MiB", "40%" of the unplanned peak; empty: none
   std::string strategy = "auto";  ///< as PlanRequest's
   std::string profile;            ///< a trace to take op times from; empty: the analytic model
+  double time_limit = 0;          ///< as PlanRequest's
 };
 
 void add_budget_options(CLI::App& command, BudgetOptions& options);

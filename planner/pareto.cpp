@@ -39,7 +39,7 @@ std::vector<Plan> pareto_curve(const Graph& graph, const PlanRequest& request, i
   const int64_t most = keep_all.arena_bytes, least = within(1, request.strategy).smallest_feasible_bytes;
 
   std::vector<Plan> plans;
-  for (int k = 0; k < points - 1 && least < most && !(request.stop && request.stop->load()); ++k)
+  for (int k = 0; k < points - 1 && least < most && !(request.stop && request.stop()); ++k)
     if (PlanResult r = within(least + (most - least) / (points - 1) * k, request.strategy); r.plan)
       plans.push_back(std::move(*r.plan));
   std::vector<Plan> front = unbeaten(std::move(plans));

@@ -41,7 +41,7 @@ std::optional<Choice> fastest(const RematProblem& problem, const std::vector<con
                                           std::chrono::duration<double>(request.time_limit_seconds));
   control.good_enough_seconds = bound.seconds * (1 + kGoodEnough);
   double reported = std::numeric_limits<double>::infinity();
-  control.progress = [&](const Progress& p) {
+  control.progress = [&](const SearchProgress& p) {
     if (p.seconds >= reported) return;
     reported = p.seconds;
     if (request.progress) request.progress({p.strategy, p.seconds, bound.seconds});

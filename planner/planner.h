@@ -1,7 +1,6 @@
 // From a training graph and a budget to a plan, or to an honest refusal.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -22,8 +21,8 @@ struct PlanRequest {
   /// How long to look for a faster plan. 0: as long as a fixed number of tries takes, which gives the same
   /// plan on every machine.
   double time_limit_seconds = 0;
-  const std::atomic<bool>* stop = nullptr;  ///< once set, the best plan so far is the answer
-  std::function<void(const Progress&)> progress;
+  std::function<bool()> stop;  ///< asked now and then; once true, the best plan so far is the answer
+  std::function<void(const SearchProgress&)> progress;
 };
 
 struct PlanResult {

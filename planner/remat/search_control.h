@@ -1,7 +1,6 @@
 // How long a search may go on, and who hears of what it finds.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -11,7 +10,7 @@
 namespace tidemark {
 
 /// An improvement, as it is found.
-struct Progress {
+struct SearchProgress {
   std::string_view strategy;
   double seconds = 0;              ///< of one step
   double lower_bound_seconds = 0;  ///< of any order that fits
@@ -24,13 +23,11 @@ struct SearchControl {
   static constexpr int64_t kUsualChanges = 100'000;
   int64_t changes = kUsualChanges;
   std::optional<Clock::time_point> deadline;  ///< search on until then
-  const std::atomic<bool>* stop = nullptr;    ///< set from outside: come back with what there is
-  std::function<void(const Progress&)> progress;
+  std::function<bool()> stop;                 ///< asked now and then; once true, come back with what there is
+  std::function<void(const SearchProgress&)> progress;
   double good_enough_seconds = 0;  ///< no order is faster than this: stop there
 
-  bool stopped() const {
-    return (stop && stop->load(std::memory_order_relaxed)) || (deadline && Clock::now() >= *deadline);
-  }
+  bool stopped() const { return (stop && stop()) || (deadline && Clock::now() >= *deadline); }
 };
 
 }  // namespace tidemark

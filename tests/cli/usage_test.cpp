@@ -43,7 +43,8 @@ TEST_F(Usage, BadCommandLines) {
 }
 
 TEST_F(Usage, HelpFitsATerminal) {
-  for (const char* command : {"", "models", "profile", "report", "plan", "train", "verify", "graph"}) {
+  for (const char* command :
+       {"", "models", "states", "profile", "report", "plan", "train", "verify", "graph"}) {
     Arguments line = {"--help"};
     if (*command) line.insert(line.begin(), command);
     const Output output = run(line);

@@ -120,11 +120,11 @@ TEST(Remat, StopsWhenAsked) {
   PlanRequest request;
   request.times = analytic_times(graph, cpu_speed(1));
   request.budget_bytes = make_plan(graph, request).unplanned_peak_bytes / 2;
-  std::atomic<bool> stop{false};
-  request.stop = &stop;
+  bool stop = false;
+  request.stop = [&] { return stop; };
   request.time_limit_seconds = 3600;
   double last = std::numeric_limits<double>::infinity();
-  request.progress = [&](const Progress& p) {
+  request.progress = [&](const SearchProgress& p) {
     EXPECT_LT(p.seconds, last);
     EXPECT_LE(p.lower_bound_seconds, p.seconds);
     last = p.seconds;
