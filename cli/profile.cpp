@@ -23,7 +23,10 @@ void run(const Options& o) {
   {
     TrainingRun training(built, plan, o.data, LearningRate{}, o.model.threads);
     training.record(o.out);
-    for (int64_t i = 0; i < o.steps; ++i) training.step();
+    for (int64_t i = 0; i < o.steps; ++i) {
+      training.step();
+      training.check_recording();
+    }
   }
   const Trace trace(o.out);
   const Attribution attribution = attribute(trace);

@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "cli/train_checkpoints.h"
 #include "cli/validation.h"
+#include "executor/io/file_seal.h"
 #include "executor/training/state.h"
 
 namespace tidemark::cli {
@@ -44,20 +45,22 @@ void check(const Options& o) {
 
 /// What changes a run's numbers, but for the model and the seed: a resumed run must have the same.
 json settings_of(const Options& o, const BuiltModel& built) {
-  return {{"batch", o.model.batch},
-          {"length", o.model.length},
-          {"dtype", name_of(built.batch.dtype)},
-          {"documents", built.documents},
-          {"split", o.data.split},
-          {"separator", o.data.separator},
-          {"micro_batches", o.model.micro_batches},
-          {"clip_norm", o.model.clip_norm},
-          {"weight_decay", o.model.weight_decay},
-          {"beta2", o.model.beta2},
-          {"learning_rate", o.rate.peak},
-          {"warmup_steps", o.rate.warmup_steps},
-          {"schedule_steps", o.rate.total_steps},
-          {"final_fraction", o.rate.final_fraction}};
+  json settings = {{"batch", o.model.batch},
+                   {"length", o.model.length},
+                   {"dtype", name_of(built.batch.dtype)},
+                   {"documents", built.documents},
+                   {"split", o.data.split},
+                   {"separator", o.data.separator},
+                   {"micro_batches", o.model.micro_batches},
+                   {"clip_norm", o.model.clip_norm},
+                   {"weight_decay", o.model.weight_decay},
+                   {"beta2", o.model.beta2},
+                   {"learning_rate", o.rate.peak},
+                   {"warmup_steps", o.rate.warmup_steps},
+                   {"schedule_steps", o.rate.total_steps},
+                   {"final_fraction", o.rate.final_fraction}};
+  if (!o.save.empty() || !o.resume.empty()) settings["data"] = file_seal(o.data.path, "cannot read the data");
+  return settings;
 }
 
 struct Outcome {
@@ -162,6 +165,7 @@ void run(const Options& o) {
     print_json(o, plan, run, validation, outcome);
   else if (run.median_step_seconds() > 0)
     print_summary(o, built, plan, run, validation, outcome);
+  run.check_recording();
 }
 
 void add_rate_options(CLI::App& command, LearningRate& rate) {

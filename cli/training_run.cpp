@@ -33,15 +33,30 @@ void TrainingRun::record(const std::string& trace_path) {
                                 {"tidemark", TIDEMARK_VERSION}});
 }
 
+template <typename Part>
+void TrainingRun::recording(const Part& part) {
+  if (!trace_) return;
+  try {
+    part(*trace_);
+  } catch (const Error& error) {
+    trace_error_ = error;
+    trace_.reset();
+  }
+}
+
+void TrainingRun::check_recording() const {
+  if (trace_error_) throw Error(*trace_error_);
+}
+
 StepResult TrainingRun::step() {
   if (seconds_.empty()) outside_before_ = outside_bytes(runtime_);
   const int64_t number = session_.steps_done();
   const int64_t start_ns = now_ns();
   const auto watch = [this](const Runtime&, int64_t step, int micro_batch) {
-    if (trace_) trace_->ran(step, micro_batch);
+    recording([&](TraceCollector& trace) { trace.ran(step, micro_batch); });
   };
   StepResult result = session_.step(feed_.fill, watch);
-  if (trace_) trace_->finished(number, result);
+  recording([&](TraceCollector& trace) { trace.finished(number, result); });
   result.seconds = static_cast<double>(now_ns() - start_ns) * 1e-9;
   seconds_.push_back(result.seconds);
   return result;

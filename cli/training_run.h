@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "cli/data_options.h"
 #include "executor/training/session.h"
 #include "executor/training/trace_collector.h"
@@ -23,9 +24,10 @@ class TrainingRun {
   const DataFeed& feed() const { return feed_; }
   int64_t tokens_per_step() const { return built_.batch.tokens * runtime_.plan().micro_batches; }
 
-  /// Call before the first step.
+  /// Call before the first step. A trace that can no longer be written ends the recording, not the run.
   void record(const std::string& trace_path);
-  StepResult step();  ///< its seconds include the recording
+  void check_recording() const;  ///< throws the Error that ended it, if one did
+  StepResult step();             ///< its seconds include the recording
 
   double median_step_seconds() const;  ///< of the steps of this run; 0 before the first
   /// Memory of the process outside the arena, now less before the first step.
@@ -36,7 +38,12 @@ class TrainingRun {
   Runtime runtime_;
   DataFeed feed_;
   Session session_;
+  /// Calls `part` with the recorder, while there is one.
+  template <typename Part>
+  void recording(const Part& part);
+
   std::optional<TraceCollector> trace_;
+  std::optional<Error> trace_error_;
   std::vector<double> seconds_;
   int64_t outside_before_ = 0;
 };

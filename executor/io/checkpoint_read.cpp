@@ -40,7 +40,7 @@ Checkpoint::Checkpoint(const std::string& path) : directory_(path), remedy_("tak
       remedy_ = "resume from " +
                 (fs::path(path) / listed[listed.size() - 2]["name"].get<std::string>()).string() + " instead";
     const std::string state = (fs::path(directory_) / checkpoint::kState).string();
-    if (checkpoint::seal_of(state, kWhat) != listed.back()["state"])
+    if (file_seal(state, kWhat) != listed.back()["state"])
       throw Error(kWhat, state, "its checksum is wrong", remedy_);
   } else if (!fs::exists(fs::path(path) / checkpoint::kState)) {
     throw Error(kWhat, path, "no checkpoint there", "name the directory given to --save");
@@ -76,7 +76,7 @@ void Checkpoint::read_state() {
   for (const auto& [name, seal] : field("files", [](const json& j) { return j.is_object(); }).items()) {
     const std::string file = (fs::path(directory_) / name).string();
     if (!fs::exists(file)) throw Error(kWhat, file, "missing", remedy_);
-    if (checkpoint::seal_of(file, kWhat) != seal) throw Error(kWhat, file, "its checksum is wrong", remedy_);
+    if (file_seal(file, kWhat) != seal) throw Error(kWhat, file, "its checksum is wrong", remedy_);
   }
 }
 

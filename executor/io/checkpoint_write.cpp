@@ -73,7 +73,7 @@ void write_files(const fs::path& folder, const CheckpointContents& contents,
                 {"settings", contents.settings},
                 {"files", json::object()}};
   for (const std::string& file : files)
-    state["files"][file] = checkpoint::seal_of((folder / file).string(), kWhat);
+    state["files"][file] = file_seal((folder / file).string(), kWhat);
   write_text_file((folder / checkpoint::kState).string(), state.dump(1) + "\n", kWhat);
   sync_directory(folder.string(), kWhat);
 }
@@ -114,7 +114,7 @@ void save_checkpoint(const std::string& directory, const CheckpointContents& con
 
   PartialFolder partial(root);
   write_files(partial.path(), contents, options);
-  const json seal = checkpoint::seal_of((partial.path() / checkpoint::kState).string(), kWhat);
+  const json seal = file_seal((partial.path() / checkpoint::kState).string(), kWhat);
   const std::string name = free_name(root, contents.progress.step);
   partial.move_to(root / name);
   sync_directory(directory, kWhat);

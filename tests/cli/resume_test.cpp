@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/cli/command.h"
@@ -55,7 +56,10 @@ TEST_F(Resume, RefusesAnotherRun) {
   EXPECT_THAT(error_of(train({"--steps", "4", "--resume", "saved"}, "gru-tiny"), 2),
               HasSubstr("config.json"));
   EXPECT_THAT(error_of(train({"--steps", "2", "--resume", "saved"}), 2), HasSubstr("2 steps already"));
-  EXPECT_THAT(error_of(train({"--steps", "2", "--resume", "nowhere"}), 2), HasSubstr("no checkpoint there"));
+  const std::string other = write("other.txt", bytes_of(shakespeare()).replace(1000, 1, "#"));
+  Arguments line = train({"--steps", "4", "--resume", "saved"});
+  std::ranges::replace(line, shakespeare(), other);
+  EXPECT_THAT(error_of(line, 2), AllOf(HasSubstr("training_state.json, data"), HasSubstr("crc32")));
 }
 
 TEST_F(Resume, AFullDiskLeavesTheLastCheckpoint) {
@@ -66,6 +70,24 @@ TEST_F(Resume, AFullDiskLeavesTheLastCheckpoint) {
       HasSubstr("File too large"));
   EXPECT_EQ(json_of(train({"--steps", "4", "--resume", "saved"}))["first_step"], 2);
   EXPECT_FALSE(fs::exists(path("saved/step-00000004")));
+}
+
+TEST_F(Resume, ADiskThatATraceFillsCostsTheTraceOnly) {
+  const std::string config = write("config.json", R"({"model_type": "llama", "vocab_size": 256,
+      "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
+      "max_position_embeddings": 16, "tie_word_embeddings": true})");
+  const auto line = [&](Arguments more) {
+    Arguments all = {"train",   "--config", config,     "--data",    shakespeare(),
+                     "--batch", "1",        "--length", "16",        "--micro-batches",
+                     "16",      "--steps",  "60",       "--threads", "2"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  json_of(line({"--save", "whole"}));
+  EXPECT_THAT(error_of(line({"--save", "traced", "--trace", "run.tide"}), 3, {.file_limit = 60'000}),
+              HasSubstr("cannot write the trace: run.tide: File too large"));
+  EXPECT_TRUE(tensors("whole/step-00000060") == tensors("traced/step-00000060"));
+  EXPECT_GT(json_of({"report", "run.tide"})["training_steps"], 2);
 }
 
 TEST_F(Resume, AKillInMidSaveLeavesTheLastCheckpoint) {
