@@ -2,8 +2,9 @@
 """Tidemark's training step against eager PyTorch's: same shapes, dtype, threads and optimizer, in turns.
 
 Prints, per model, the median of the rounds' step times and the peak bytes of both, and their ratios. The
-turns alternate so that a noisy machine is noisy to both. Needs a Python with torch, which `--python` names;
-nothing else of Tidemark does.
+turns alternate so that a noisy machine is noisy to both. Ours run with a plan where keeping everything would
+take more than `--bytes` of PyTorch's peak. Needs a Python with torch, which `--python` names; nothing else of
+Tidemark does.
 """
 import argparse
 import json
@@ -36,13 +37,14 @@ def compare(name, lengths, args):
         theirs += ["--batch", str(len(lengths)), "--length", str(lengths[0])]
     else:
         theirs += ["--lengths", text]
+    bytes_theirs = line([*theirs, "--memory"])["peak_bytes"]
+    ours += ["--budget", str(int(args.bytes * bytes_theirs))]
     rounds = [(line(ours), line(theirs)) for _ in range(args.rounds)]
     seconds = [statistics.median(r[side]["step_seconds_median"] for r in rounds) for side in (0, 1)]
     ratios = sorted(a["step_seconds_median"] / b["step_seconds_median"] for a, b in rounds)
     bytes_ours = rounds[0][0]["measured_peak_bytes"]
-    bytes_theirs = line([*theirs, "--memory"])["peak_bytes"]
     return {
-        "model": name, "tokens": sum(lengths), "isa": rounds[0][0]["isa"], "torch": rounds[0][1]["torch"],
+        "model": name, "tokens": sum(lengths), "strategy": rounds[0][0]["strategy"], "isa": rounds[0][0]["isa"], "torch": rounds[0][1]["torch"],
         "seconds": seconds[0], "torch_seconds": seconds[1], "time_ratio": statistics.median(ratios),
         "time_ratio_range": [ratios[0], ratios[-1]],
         "peak_bytes": bytes_ours, "torch_peak_bytes": bytes_theirs, "bytes_ratio": bytes_ours / bytes_theirs,
@@ -56,6 +58,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8, help="a turn; the first two do not count")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bytes", type=float, default=0.6, help="our budget, as a share of PyTorch's peak")
     parser.add_argument("--models", nargs="*", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -64,12 +67,12 @@ def main():
         print(json.dumps(rows, indent=1))
         return
     print(f"{args.threads} threads, f32, {rows[0]['isa']}; torch {rows[0]['torch']}; {args.rounds} rounds in turns")
-    print(f"{'model':<12} {'ours':>9} {'torch':>9} {'ratio':>6} {'(range)':>13} {'peak':>9} {'torch':>9} {'ratio':>6}")
+    print(f"{'model':<12} {'ours':>9} {'torch':>9} {'ratio':>6} {'(range)':>13} {'peak':>9} {'torch':>9} {'ratio':>6}  plan")
     for r in rows:
         low, high = r["time_ratio_range"]
         print(f"{r['model']:<12} {1e3 * r['seconds']:>6.0f} ms {1e3 * r['torch_seconds']:>6.0f} ms "
               f"{r['time_ratio']:>6.2f} {f'({low:.2f}-{high:.2f})':>13} {r['peak_bytes'] / 2**20:>5.0f} MiB "
-              f"{r['torch_peak_bytes'] / 2**20:>5.0f} MiB {r['bytes_ratio']:>6.2f}")
+              f"{r['torch_peak_bytes'] / 2**20:>5.0f} MiB {r['bytes_ratio']:>6.2f}  {r['strategy']}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // Whole training steps of a model over sequences of given lengths, timed: our side of bench/compare.py.
-// Prints one JSON line: median step seconds, tokens per step, planned and measured peak bytes, the ISA.
+// Prints one JSON line: median step seconds, tokens per step, the plan's strategy, planned and measured peak bytes, the ISA.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -77,6 +77,7 @@ nlohmann::json measure(const Options& o) {
   seconds.erase(seconds.begin(), seconds.begin() + std::min<std::ptrdiff_t>(2, o.steps - 1));
   return {{"step_seconds_median", median(seconds)},
           {"tokens", spec.tokens},
+          {"strategy", planned.plan->strategy},
           {"planned_peak_bytes", planned.plan->arena_bytes},
           {"measured_peak_bytes", runtime.resident_bytes()},
           {"isa", cpu::isa_name()}};
