@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -45,9 +46,16 @@ TEST_P(ThreadPoolTest, WhatTasksWroteIsVisibleToTheCaller) {
 TEST_P(ThreadPoolTest, ATasksExceptionReachesTheCallerAndThePoolGoesOn) {
   for (int round = 0; round < 20; ++round) {
     std::atomic<int64_t> started{0};
+    std::atomic<bool> failed{false};
     const auto failing = [&](int64_t task, int) {
       started.fetch_add(1);
-      if (task == 3) throw std::runtime_error("task 3");
+      if (task == 3) {
+        failed = true;
+        throw std::runtime_error("task 3");
+      }
+      // However long task 3's thread may be kept waiting, the others do not run through all tasks meanwhile.
+      while (task > 3 && !failed) std::this_thread::yield();
+      if (task > 3) std::this_thread::sleep_for(std::chrono::microseconds(100));
     };
     EXPECT_THROW(pool.parallel_for(100000, failing), std::runtime_error);
     EXPECT_LT(started.load(), 100000) << "the other tasks were still begun";
