@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   cli::add_sample(app, status);
   cli::add_verify(app, status);
   cli::add_arena(app, status);
+  cli::add_calibrate(app, status);
   cli::add_view(app, status);
   cli::add_graph(app, status);
   try {

@@ -9,9 +9,21 @@
 namespace tidemark::cli {
 namespace {
 
-OpTimes op_times(const Graph& graph, int threads, const std::string& profile) {
-  if (profile.empty()) return analytic_times(graph, cpu_speed(threads));
-  return profiled_times(graph, cpu_speed(threads), median_op_seconds(Trace(profile)));
+DeviceSpeed speed_of(const std::string& device, int threads) {
+  if (device.empty()) return cpu_speed(threads);
+  DeviceSpeed speed = device_speed(device);
+  if (speed.threads > 0 && speed.threads != threads)
+    throw Error("cannot plan", device,
+                "it was calibrated with " + std::to_string(speed.threads) + " threads, the plan is for " +
+                    std::to_string(threads),
+                "give --threads " + std::to_string(speed.threads) + ", or calibrate with as many");
+  return speed;
+}
+
+OpTimes op_times(const Graph& graph, const BudgetOptions& options, int threads) {
+  const DeviceSpeed speed = speed_of(options.device, threads);
+  if (options.profile.empty()) return analytic_times(graph, speed);
+  return profiled_times(graph, speed, median_op_seconds(Trace(options.profile)));
 }
 
 int64_t budget_bytes(const std::string& text, const PlanRequest& request, const Graph& graph) {
@@ -39,6 +51,9 @@ void add_budget_options(CLI::App& command, BudgetOptions& o) {
   command.add_option("--strategy", o.strategy, "One of " + strategy_names() + "; auto: the best of all")
       ->capture_default_str();
   command.add_option("--profile", o.profile, "Take op times from this trace");
+  command.add_option(
+      "--device", o.device,
+      "Without a profile: times of this device, a file of 'tidemark calibrate' or one of " + device_names());
   command
       .add_option("--time-limit", o.time_limit,
                   "Seconds to look for a faster plan; 0: a fixed number of tries, the same plan everywhere")
@@ -50,7 +65,7 @@ PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int t
   PlanRequest request;
   request.device.threads = threads;
   request.micro_batches = micro_batches;
-  request.times = op_times(graph, threads, options.profile);
+  request.times = op_times(graph, options, threads);
   request.strategy = options.strategy;
   request.time_limit_seconds = options.time_limit;
   request.budget_bytes = budget_bytes(options.budget, request, graph);
@@ -61,7 +76,7 @@ void add_plan_options(CLI::App& command, PlanOptions& o) {
   auto* file = command.add_option("--plan", o.file, "Run this plan (plan.json)");
   o.budget.strategy.clear();
   add_budget_options(command, o.budget);
-  for (const char* name : {"--budget", "--strategy", "--profile", "--time-limit"})
+  for (const char* name : {"--budget", "--strategy", "--profile", "--device", "--time-limit"})
     command.get_option(name)->excludes(file);
 }
 

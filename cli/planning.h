@@ -11,7 +11,8 @@ namespace tidemark::cli {
 struct BudgetOptions {
   std::string budget;             ///< "300MiB", "40%" of the unplanned peak; empty: none
   std::string strategy = "auto";  ///< as PlanRequest's
-  std::string profile;            ///< a trace to take op times from; empty: the analytic model
+  std::string profile;            ///< a trace to take op times from; empty: the model of the device
+  std::string device;             ///< as device_speed() takes; empty: a typical CPU
   double time_limit = 0;          ///< as PlanRequest's
 };
 

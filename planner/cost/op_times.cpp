@@ -9,17 +9,14 @@ namespace tidemark {
 
 OpTimes analytic_times(const Graph& graph, const DeviceSpeed& speed) {
   const bool given = std::all_of(graph.ops().begin(), graph.ops().end(), is_opaque);
-  OpTimes times{.seconds = {}, .model = given ? "given" : "analytic"};
+  OpTimes times{.seconds = {}, .model = given ? "given" : speed.kinds.empty() ? "analytic" : "calibrated"};
   times.seconds.reserve(graph.ops().size());
   for (const Op& op : graph.ops()) {
     if (is_opaque(op)) {
       times.seconds.push_back(op.attributes.number("seconds"));
       continue;
     }
-    const Work work = op.def->work(OpView(graph, op));
-    times.seconds.push_back(
-        std::max(work.flops / speed.flops_per_second, work.bytes / speed.bytes_per_second) +
-        speed.seconds_per_op);
+    times.seconds.push_back(op_seconds(OpView(graph, op), speed));
   }
   return times;
 }

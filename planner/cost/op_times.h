@@ -12,11 +12,10 @@ namespace tidemark {
 
 struct OpTimes {
   std::vector<double> seconds;  ///< of each op of the graph
-  std::string model;            ///< "analytic", "profile", or "given" where each op says its own
+  std::string model;  ///< "analytic", "calibrated", "profile", or "given" where each op says its own
 };
 
-/// The roofline (Williams et al. 2009): the slower of arithmetic and memory, plus the start. Of an opaque
-/// op, what it says itself.
+/// op_seconds() of each op; of an opaque op, what it says itself.
 OpTimes analytic_times(const Graph& graph, const DeviceSpeed& speed);
 
 /// Measured medians by op name. An op that was not measured takes its analytic time, scaled by what the

@@ -162,41 +162,5 @@ TEST(Planner, RefusesBadRequests) {
   EXPECT_THROW(make_plan(graph, repeated), Error);
 }
 
-TEST(OpTimes, TheRooflineTakesTheSlowerSide) {
-  const Graph graph = test::llama();
-  const DeviceSpeed slow_memory{.flops_per_second = 1e15, .bytes_per_second = 1e9, .seconds_per_op = 0};
-  const DeviceSpeed slow_math{.flops_per_second = 1e6, .bytes_per_second = 1e15, .seconds_per_op = 1};
-  const OpTimes a = analytic_times(graph, slow_memory), b = analytic_times(graph, slow_math);
-  for (size_t i = 0; i < graph.ops().size(); ++i) {
-    const Work work = graph.ops()[i].def->work(OpView(graph, graph.ops()[i]));
-    EXPECT_DOUBLE_EQ(a.seconds[i], work.bytes / 1e9);
-    EXPECT_DOUBLE_EQ(b.seconds[i], std::max(work.flops / 1e6, work.bytes / 1e15) + 1);
-  }
-}
-
-TEST(OpTimes, AProfileScalesWhatItLacks) {
-  const Graph graph = test::llama();
-  const DeviceSpeed speed = cpu_speed(1);
-  const OpTimes model = analytic_times(graph, speed);
-  const OpTimes times =
-      profiled_times(graph, speed, {{graph.ops()[3].name, 3 * model.seconds[3]}, {"elsewhere", 1}});
-  EXPECT_EQ(times.model, "profile");
-  for (size_t i = 0; i < graph.ops().size(); ++i) EXPECT_DOUBLE_EQ(times.seconds[i], 3 * model.seconds[i]);
-  EXPECT_THROW(profiled_times(graph, speed, {{"elsewhere", 1}}), Error);
-}
-
-TEST(DeviceSpeed, IsReadStrictly) {
-  const DeviceSpeed speed = cpu_speed(4);
-  const DeviceSpeed back = device_speed_from_json(to_json(speed), "device.json");
-  EXPECT_EQ(back.flops_per_second, speed.flops_per_second);
-  EXPECT_EQ(back.bytes_per_second, speed.bytes_per_second);
-  EXPECT_EQ(back.seconds_per_op, speed.seconds_per_op);
-  for (const char* text : {R"({"flops_per_second": 1, "bytes_per_second": 1})", R"([])",
-                           R"({"flops_per_second": 0, "bytes_per_second": 1, "seconds_per_op": 0})",
-                           R"({"flops_per_second": "1", "bytes_per_second": 1, "seconds_per_op": 0})",
-                           R"({"flops_per_second": 1, "bytes_per_second": 1, "seconds_per_op": 0, "x": 1})"})
-    EXPECT_THROW(device_speed_from_json(nlohmann::json::parse(text), "device.json"), Error) << text;
-}
-
 }  // namespace
 }  // namespace tidemark

@@ -1,0 +1,147 @@
+#include "planner/cost/calibration.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/median.h"
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/planning.h"
+#include "cli/table.h"
+#include "cli/training_run.h"
+
+namespace tidemark::cli {
+namespace {
+
+/// Of each family the largest preset of at most so many parameters runs, unless models are named.
+constexpr int64_t kMostParameters = 10'000'000;
+
+struct Options {
+  std::vector<std::string> models;
+  std::vector<std::string> dtypes = {"f32"};
+  int threads = 0;
+  int steps = 4;
+  std::string out;
+  bool as_json = false;
+};
+
+/// Sizes of batches, small to what a training step has: batch x length.
+struct Size {
+  int64_t batch, length;
+};
+constexpr Size kSizes[] = {{1, 256}, {8, 256}, {2, 1024}};
+
+std::vector<std::string> models_of_every_family() {
+  std::map<std::string, std::pair<int64_t, std::string>> largest;
+  for (const std::string& name : preset_names()) {
+    const auto model = model_from_preset(name);
+    const int64_t parameters = model->parameter_count();
+    if (parameters > kMostParameters) continue;
+    largest[model->family()] = std::max(largest[model->family()], {parameters, name});
+  }
+  std::vector<std::string> names;
+  for (const auto& [family, preset] : largest) names.push_back(preset.second);
+  return names;
+}
+
+/// The ops of one model at one size, each with the median of its times, the first step left out.
+void measure(const ModelOptions& options, int steps, std::vector<OpSample>& samples) {
+  const BuiltModel built = build(options);
+  const Graph& graph = built.training;
+  const Plan plan = choose_plan(graph, PlanOptions{}, options.threads);
+  TrainingRun training(built, plan, DataOptions{}, LearningRate{}, options.threads);
+  std::vector<std::vector<double>> seconds(plan.schedule.steps.size());
+  for (int step = 0; step < steps; ++step) {
+    training.step();
+    if (step == 0 && steps > 1) continue;
+    for (size_t i = 0; i < seconds.size(); ++i) {
+      const TimeSpan& t = training.runtime().times()[i];
+      seconds[i].push_back(static_cast<double>(t.end_ns - t.start_ns) * 1e-9);
+    }
+  }
+  for (size_t i = 0; i < seconds.size(); ++i)
+    samples.push_back(
+        op_sample(OpView(graph, graph.op(plan.schedule.steps[i].op)), median(std::move(seconds[i]))));
+}
+
+struct Row {
+  std::string kind;
+  double seconds = 0;
+  Work work;
+};
+
+void print(const std::vector<OpSample>& samples, const DeviceSpeed& speed) {
+  std::map<std::string, Row> kinds;
+  double all = 0;
+  for (const OpSample& s : samples) {
+    Row& row = kinds[s.kind];
+    row.kind = s.kind;
+    row.seconds += s.seconds;
+    row.work.flops += s.work.flops;
+    row.work.bytes += s.work.bytes;
+    all += s.seconds;
+  }
+  std::vector<Row> rows;
+  for (const auto& [kind, row] : kinds) rows.push_back(row);
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
+  std::printf("\n%-32s %10s %9s %9s\n", "kind of op", "of time", "GFLOP/s", "GB/s");
+  for (const Row& row : rows)
+    std::printf("%-32s %10s %9.1f %9.1f\n", row.kind.c_str(), format_percent(row.seconds / all).c_str(),
+                row.work.flops / row.seconds * 1e-9, row.work.bytes / row.seconds * 1e-9);
+  std::printf("\n");
+  print_row("arithmetic", format_count(static_cast<int64_t>(speed.flops_per_second * 1e-9)) + " GFLOP/s");
+  print_row("memory", format_count(static_cast<int64_t>(speed.bytes_per_second * 1e-9)) + " GB/s");
+  print_row("shortest op", format_seconds(speed.seconds_per_op));
+}
+
+void run(const Options& o) {
+  std::vector<OpSample> samples;
+  for (const std::string& name : o.models.empty() ? models_of_every_family() : o.models)
+    for (const std::string& dtype : o.dtypes)
+      for (const Size& size : kSizes) {
+        ModelOptions options;
+        options.preset = name;
+        options.dtype = dtype;
+        options.threads = threads_of(o.threads);
+        const int64_t pixels = model_from_preset(name)->pixels();
+        options.length = size.length;
+        options.batch = pixels > 0 ? std::max<int64_t>(1, size.batch * size.length / 32) : size.batch;
+        if (!o.as_json)
+          std::cerr << "  running " << name << ", " << options.batch
+                    << (pixels > 0 ? " images" : " x " + std::to_string(size.length) + " tokens") << ", "
+                    << dtype << "\n";
+        measure(options, o.steps, samples);
+      }
+  const DeviceSpeed speed = calibrated_speed(samples, threads_of(o.threads));
+  write_text_file(o.out, to_json(speed).dump(1) + "\n", "cannot write the device's speed");
+  if (o.as_json) {
+    std::cout << to_json(speed).dump(2) << "\n";
+    return;
+  }
+  print(samples, speed);
+  print_row("written to", o.out);
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app, ExitCode&) {
+  auto* command =
+      app.add_subcommand("calibrate", "Measure what this machine's ops take, for plans without a profile");
+  auto o = std::make_shared<Options>();
+  command->add_option("--model", o->models, "Presets whose ops to run; none: a small one of every family");
+  command->add_option("--dtype", o->dtypes, "f32, bf16 or both: f32,bf16")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--threads", o->threads, "Threads; 0: one per processor")->capture_default_str();
+  command->add_option("--steps", o->steps, "Training steps at each size; the first is not counted")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--out", o->out, "Write the device here (device.json)")->required();
+  command->add_flag("--json", o->as_json, "Print JSON");
+  command->callback([o] { run(*o); });
+}
+
+}  // namespace tidemark::cli

@@ -1,0 +1,26 @@
+// From measured times of ops to the description of the device they ran on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "planner/cost/device.h"
+
+namespace tidemark {
+
+/// One op that ran.
+struct OpSample {
+  std::string kind;  ///< kind_and_dtype()
+  DType dtype = DType::f32;
+  Work work;
+  double seconds = 0;
+};
+
+OpSample op_sample(const OpView& op, double seconds);
+
+/// The roofline is drawn at the best rates that any kind of op keeps up on the whole; what each kind takes
+/// over it is kept at every power of two of the roofline's time that was seen. Throws Error where nothing
+/// ran.
+DeviceSpeed calibrated_speed(const std::vector<OpSample>& samples, int threads);
+
+}  // namespace tidemark
