@@ -27,6 +27,10 @@ int64_t selective_scan_workspace(int64_t channels, int64_t states, int64_t chunk
   return 4 * thread * std::min<int64_t>(threads, divided(channels, kScanChannels));
 }
 
+int64_t wkv_grad_workspace(int64_t channels, int64_t chunk_rows, int threads) {
+  return 4 * 3 * chunk_rows * kScanChannels * std::min<int64_t>(threads, divided(channels, kScanChannels));
+}
+
 SelectiveScanSpace selective_scan_grad_space(int64_t channels, int64_t states, int64_t chunk_rows) {
   SelectiveScanSpace space;
   space.blocks = divided(channels, kScanChannels);

@@ -13,6 +13,9 @@ inline constexpr int64_t kScanChunkRows = 64;
 int64_t selective_scan_workspace(int64_t channels, int64_t states, int64_t chunk_rows, int threads);
 int64_t selective_scan_grad_workspace(int64_t channels, int64_t states, int64_t chunk_rows, int threads);
 
+/// The state before every row of a chunk, per thread.
+int64_t wkv_grad_workspace(int64_t channels, int64_t chunk_rows, int threads);
+
 /// In floats. First what the tasks share, one after the other, then per thread.
 struct SelectiveScanSpace {
   int64_t blocks = 0;    ///< of kScanChannels channels

@@ -9,7 +9,7 @@
 
 namespace tidemark::ops {
 
-enum class Activation : uint8_t { relu, sigmoid, tanh };
+enum class Activation : uint8_t { relu, relu_squared, sigmoid, tanh };
 
 /// By the name that the ops' attribute `function` has.
 Activation activation_from(const std::string& name);

@@ -10,6 +10,7 @@ template <Activation kF>
 inline cpu::TIDEMARK_ISA_NS::Vec activate(cpu::TIDEMARK_ISA_NS::Vec x) {
   using namespace cpu::TIDEMARK_ISA_NS;
   if constexpr (kF == Activation::relu) return max(zero(), x);
+  if constexpr (kF == Activation::relu_squared) return max(zero(), x) * max(zero(), x);
   if constexpr (kF == Activation::sigmoid) return sigmoid(x);
   if constexpr (kF == Activation::tanh) return cpu::TIDEMARK_ISA_NS::tanh(x);
 }
@@ -20,6 +21,7 @@ inline cpu::TIDEMARK_ISA_NS::Vec activation_gradient(cpu::TIDEMARK_ISA_NS::Vec d
                                                      cpu::TIDEMARK_ISA_NS::Vec y) {
   using namespace cpu::TIDEMARK_ISA_NS;
   if constexpr (kF == Activation::relu) return select_less(zero(), y, dy, zero());
+  if constexpr (kF == Activation::relu_squared) return dy * broadcast(2) * sqrt(y);
   if constexpr (kF == Activation::sigmoid) return dy * fnma(y, y, y);
   if constexpr (kF == Activation::tanh) return dy * fnma(y, y, broadcast(1));
 }
@@ -34,6 +36,7 @@ template <typename F>
 inline void with_activation(Activation f, F&& fn) {
   switch (f) {
     case Activation::relu: return fn(ActivationTag<Activation::relu>{});
+    case Activation::relu_squared: return fn(ActivationTag<Activation::relu_squared>{});
     case Activation::sigmoid: return fn(ActivationTag<Activation::sigmoid>{});
     case Activation::tanh: return fn(ActivationTag<Activation::tanh>{});
   }

@@ -55,6 +55,7 @@ void convert_cpu(const KernelArgs& args) {
 
 Activation activation_from(const std::string& name) {
   if (name == "relu") return Activation::relu;
+  if (name == "relu_squared") return Activation::relu_squared;
   if (name == "sigmoid") return Activation::sigmoid;
   if (name == "tanh") return Activation::tanh;
   throw InternalError("unknown activation '" + name + "'");

@@ -7,8 +7,8 @@ namespace {
 TensorType checked(const OpView& op) {
   expect(is_float(op.in(0).dtype), op, 0, "a float tensor");
   const std::string& f = op.attributes().text("function");
-  if (f != "relu" && f != "sigmoid" && f != "tanh")
-    throw Error("bad op", "function", "'" + f + "' is not relu, sigmoid or tanh");
+  if (f != "relu" && f != "relu_squared" && f != "sigmoid" && f != "tanh")
+    throw Error("bad op", "function", "'" + f + "' is not relu, relu_squared, sigmoid or tanh");
   return op.in(0);
 }
 

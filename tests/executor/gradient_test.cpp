@@ -246,6 +246,20 @@ const std::map<std::string, Build>& examples() {
          return std::vector{e.graph.add(
              {"rope", "y", {x, table}, {{"heads", int64_t{2}}, {"inverse", false}, {"interleaved", true}}})};
        }},
+      {"token_shift",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {9, 35}), mix = e.floats("mix", {1, 1, 35});
+         const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         return std::vector{e.graph.add({"token_shift", "y", {x, mix, cu}, {{"of_previous", false}}})};
+       }},
+      {"wkv",
+       [](Example& e) {
+         const ValueId k = e.floats("k", {9, 35}), v = e.floats("v", {9, 35});
+         const ValueId decay = e.floats("time_decay", {35}), first = e.floats("time_first", {35});
+         const ValueId cu = e.ints("cu_seqlens", {0, 5, 5, 9});
+         return std::vector{
+             e.graph.add({"wkv", "y", {k, v, decay, first, cu}, {{"chunk_rows", int64_t{3}}}})};
+       }},
       {"scale_rows",
        [](Example& e) {
          const ValueId w = e.floats("w", {4, 6}), scale = e.floats("scale", {4});

@@ -86,6 +86,8 @@ TEST_P(PointwiseTest, ActivationsAndTheirGradients) {
         with_value, [&](size_t i) { return with_value.inputs()[0][i] * slope(with_value.inputs()[1][i]); })});
   };
   check("relu", relu, [](double y) { return y > 0 ? 1.0 : 0.0; });
+  check(
+      "relu_squared", [&](double x) { return relu(x) * relu(x); }, [](double y) { return 2 * std::sqrt(y); });
   check("sigmoid", sigmoid, [](double y) { return y * (1 - y); });
   check(
       "tanh", [](double x) { return std::tanh(x); }, [](double y) { return 1 - y * y; });

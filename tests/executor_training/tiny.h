@@ -34,7 +34,7 @@ struct Tiny {
       : micro_batches(options.micro_batches), model(model_from_preset(options.preset)) {
     const int64_t pixels = model->pixels();
     documents = pixels == 0 && model->family() != "llama";
-    spec = {.tokens = 96, .sequences = documents ? 8 : 3, .max_length = 32, .dtype = options.dtype};
+    spec = {.tokens = 96, .sequences = documents ? 8 : 2, .max_length = 48, .dtype = options.dtype};
     if (pixels > 0)
       spec = {.tokens = 6 * pixels, .sequences = 6, .max_length = pixels, .dtype = options.dtype};
     TrainingOptions training{.micro_batches = options.micro_batches};

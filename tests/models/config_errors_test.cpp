@@ -84,6 +84,9 @@ const std::vector<Case> kCases = {
     {"retnet-tiny", R"({"deepnorm":true})", "deepnorm", "not supported; set it to false"},
     {"retnet-tiny", R"({"dropout":0.1})", "dropout", "set it to 0"},
     {"retnet-tiny", R"({"vocab_size":null})", "vocab_size", "missing"},
+    {"rwkv-tiny", R"({"hidden_size":null})", "hidden_size", "missing"},
+    {"rwkv-tiny", R"({"attention_hidden_size":0})", "attention_hidden_size", "out of range"},
+    {"rwkv-tiny", R"({"layer_norm_epsilon":"1e-5"})", "layer_norm_epsilon", "number"},
 };
 
 TEST(ConfigErrors, NameTheFieldAndTheRemedy) {
