@@ -17,6 +17,7 @@ const std::vector<Architecture>& architectures() {
       {"s4", make_s4},
       {"s4d", make_s4},
       {"retnet", make_retnet},
+      {"transformer", make_transformer},
   };
   return list;
 }
