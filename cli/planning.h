@@ -30,8 +30,8 @@ struct PlanOptions {
 
 void add_plan_options(CLI::App& command, PlanOptions& options);
 
-/// A plan to run here. Throws Error, exit status 1, where nothing fits the budget: it says what is missing and
-/// what would fit; 3, where this machine cannot run what it would be for.
+/// A plan to run here. Throws Error, exit status 1, where nothing fits the budget: it says what is missing
+/// and what would fit; 3, where this machine cannot run what it would be for.
 Plan choose_plan(const Graph& graph, const PlanOptions& options, int threads, int micro_batches = 1);
 
 }  // namespace tidemark::cli

@@ -33,9 +33,7 @@ const Workspaces& workspaces() {
          return op.has_out(1) ? rounded(4 * blocks * op.in(1).shape[1]) : 0;
        }},
       {"attention_grad",
-       [](const OpView& op) {
-         return rounded(4 * op.in(1).shape[0] * op.attributes().integer("heads"));
-       }},
+       [](const OpView& op) { return rounded(4 * op.in(1).shape[0] * op.attributes().integer("heads")); }},
       {"linear_cross_entropy", [](const OpView& op) { return cross_entropy(op, false); }},
       {"linear_cross_entropy_grad", [](const OpView& op) { return cross_entropy(op, true); }},
       {"grad_norm",

@@ -1,4 +1,5 @@
-// Scratch bytes of the CUDA kernels, as functions of shapes alone: what graph/cpu_workspace.h is to the CPU's.
+// Scratch bytes of the CUDA kernels, as functions of shapes alone: what graph/cpu_workspace.h is to the
+// CPU's.
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,8 @@ namespace tidemark {
 enum class Decision : uint8_t { keep, recompute };  ///< offload, shard: not yet made by any strategy
 
 struct PlanDevice {
-  std::string name = "cpu";  ///< or "cuda"
-  int threads = 1;           ///< of a CPU
+  std::string name = "cpu";   ///< or "cuda"
+  int threads = 1;            ///< of a CPU
   int64_t page_bytes = 4096;  ///< granularity of the arena's size
 };
 

@@ -65,9 +65,8 @@ void CudaDevice::launch(int64_t blocks, int lanes, int64_t shared_bytes, const B
   const auto dynamic = static_cast<int>(shared_bytes);
   constexpr int kWithoutAsking = 48 << 10;  // CUDA C++ programming guide, "Shared Memory"
   if (dynamic > kWithoutAsking)
-    check_cuda(
-        cudaFuncSetAttribute(block_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, dynamic),
-        "reserve shared memory");
+    check_cuda(cudaFuncSetAttribute(block_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, dynamic),
+               "reserve shared memory");
   block_kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(lanes), static_cast<size_t>(dynamic),
                  stream_>>>(body);
   check_cuda(cudaGetLastError(), "launch a kernel");
@@ -85,7 +84,7 @@ void CudaDevice::each(int64_t n, const Body& body) {
 }  // namespace tidemark::device
 
 /// Defines the CUDA kernel of an op: its device function, for CUDA.
-#define TIDEMARK_CUDA_KERNEL(op)                                           \
+#define TIDEMARK_CUDA_KERNEL(op)                                            \
   void op##_cuda(const KernelArgs& args, device::CudaDevice& cuda_device) { \
-    op##_device(args, cuda_device);                                        \
+    op##_device(args, cuda_device);                                         \
   }

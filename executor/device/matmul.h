@@ -7,8 +7,9 @@
 
 namespace tidemark::device {
 
-/// C[m,n] = op(A) op(B) over k (+ bias[n]) (+ start[m,n]), row-major; sums in f32. `a_transposed`: A is stored
-/// [k,m]; `b_transposed`: B is stored [n,k]. A, B and the bias are of `dtype`, C and start of `c_dtype`.
+/// C[m,n] = op(A) op(B) over k (+ bias[n]) (+ start[m,n]), row-major; sums in f32. `a_transposed`: A is
+/// stored [k,m]; `b_transposed`: B is stored [n,k]. A, B and the bias are of `dtype`, C and start of
+/// `c_dtype`.
 struct Matmul {
   int64_t m = 0, n = 0, k = 0;
   const void* a = nullptr;

@@ -42,56 +42,56 @@ void attention_typed(const KernelArgs& args, Device& device) {
   const AttentionTiles tiles{attention_tile_rows(a.dim), a.dim};
   const int64_t blocks = (a.tokens + tiles.rows - 1) / tiles.rows;
   const int64_t floats = 3 * tiles.operand() + tiles.scores() + 3 * tiles.rows;
-  device.launch(blocks * a.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
-                TIDEMARK_BODY(Group & group, int64_t index) {
-                  // The last queries of a sequence see the most keys: the longest blocks first.
-                  const int64_t head = index % a.heads, begin = (blocks - 1 - index / a.heads) * tiles.rows;
-                  float* at = group.template shared<float>();
-                  float* const q = at;
-                  float* const kv = at += tiles.operand();
-                  float* const out = at += tiles.operand();
-                  float* const scores = at += tiles.operand();
-                  float* const top = at += tiles.scores();
-                  float* const sum = at += tiles.rows;
-                  float* const shrink = at += tiles.rows;
-                  const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.rows), tiles.rows};
-                  find_seen_keys(group, a, begin, seen);
-                  load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), begin, a.tokens, q);
-                  group.each(tiles.operand(), [&](int64_t i) { out[i] = 0; });
-                  group.each(tiles.rows, [&](int64_t i) {
-                    top[i] = -INFINITY;
-                    sum[i] = 0;
-                  });
-                  const int64_t keys_end = seen.end_of_all(a, begin);
-                  for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
-                    load_tile(group, tiles, a.k + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
-                    multiply_rows(group, tiles, q, kv, a.scale, scores);
-                    group.each(tiles.rows, [&](int64_t i) {
-                      float* const s = scores + i * tiles.scores_ld();
-                      float highest = top[i];
-                      for (int64_t j = 0; j < tiles.rows; ++j)
-                        if (seen.sees(i, key + j)) highest = device::larger(highest, s[j]);
-                      float total = 0;
-                      for (int64_t j = 0; j < tiles.rows; ++j) {
-                        s[j] = seen.sees(i, key + j) ? expf(s[j] - highest) : 0.0f;
-                        total += s[j];
-                      }
-                      // Before its first key a row has seen nothing: -inf - -inf is no number.
-                      shrink[i] = highest == top[i] ? 1.0f : expf(top[i] - highest);
-                      sum[i] = sum[i] * shrink[i] + total;
-                      top[i] = highest;
-                    });
-                    load_tile(group, tiles, a.v + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
-                    group.each(tiles.rows * tiles.ld(),
-                               [&](int64_t i) { out[i] *= shrink[i / tiles.ld()]; });
-                    add_product<false>(group, tiles, scores, kv, 1, out);
-                  }
-                  store_tile(group, tiles, a.tokens, a.q_columns(), begin, out, [&](int64_t i) { return 1 / sum[i]; },
-                             o + head * a.dim);
-                  group.each(device::smaller(tiles.rows, a.tokens - begin), [&](int64_t i) {
-                    lse[head * a.tokens + begin + i] = top[i] + logf(sum[i]);
-                  });
-                });
+  device.launch(
+      blocks * a.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
+      TIDEMARK_BODY(Group & group, int64_t index) {
+        // The last queries of a sequence see the most keys: the longest blocks first.
+        const int64_t head = index % a.heads, begin = (blocks - 1 - index / a.heads) * tiles.rows;
+        float* at = group.template shared<float>();
+        float* const q = at;
+        float* const kv = at += tiles.operand();
+        float* const out = at += tiles.operand();
+        float* const scores = at += tiles.operand();
+        float* const top = at += tiles.scores();
+        float* const sum = at += tiles.rows;
+        float* const shrink = at += tiles.rows;
+        const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.rows), tiles.rows};
+        find_seen_keys(group, a, begin, seen);
+        load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), begin, a.tokens, q);
+        group.each(tiles.operand(), [&](int64_t i) { out[i] = 0; });
+        group.each(tiles.rows, [&](int64_t i) {
+          top[i] = -INFINITY;
+          sum[i] = 0;
+        });
+        const int64_t keys_end = seen.end_of_all(a, begin);
+        for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
+          load_tile(group, tiles, a.k + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
+          multiply_rows(group, tiles, q, kv, a.scale, scores);
+          group.each(tiles.rows, [&](int64_t i) {
+            float* const s = scores + i * tiles.scores_ld();
+            float highest = top[i];
+            for (int64_t j = 0; j < tiles.rows; ++j)
+              if (seen.sees(i, key + j)) highest = device::larger(highest, s[j]);
+            float total = 0;
+            for (int64_t j = 0; j < tiles.rows; ++j) {
+              s[j] = seen.sees(i, key + j) ? expf(s[j] - highest) : 0.0f;
+              total += s[j];
+            }
+            // Before its first key a row has seen nothing: -inf - -inf is no number.
+            shrink[i] = highest == top[i] ? 1.0f : expf(top[i] - highest);
+            sum[i] = sum[i] * shrink[i] + total;
+            top[i] = highest;
+          });
+          load_tile(group, tiles, a.v + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
+          group.each(tiles.rows * tiles.ld(), [&](int64_t i) { out[i] *= shrink[i / tiles.ld()]; });
+          add_product<false>(group, tiles, scores, kv, 1, out);
+        }
+        store_tile(
+            group, tiles, a.tokens, a.q_columns(), begin, out, [&](int64_t i) { return 1 / sum[i]; },
+            o + head * a.dim);
+        group.each(device::smaller(tiles.rows, a.tokens - begin),
+                   [&](int64_t i) { lse[head * a.tokens + begin + i] = top[i] + logf(sum[i]); });
+      });
 }
 
 template <typename Device>
@@ -112,8 +112,8 @@ struct DeviceAttentionGrad {
 /// gradients, times the scale.
 template <typename T, typename Group>
 TIDEMARK_DEVICE void differentiate_tile(Group& group, const AttentionTiles& tiles,
-                                        const DeviceAttentionGrad<T>& g, int64_t head, int64_t query, int64_t key,
-                                        const SeenKeys& seen, float* scores, float* dscores) {
+                                        const DeviceAttentionGrad<T>& g, int64_t head, int64_t query,
+                                        int64_t key, const SeenKeys& seen, float* scores, float* dscores) {
   const DeviceAttention<T>& a = g.forward;
   group.each(tiles.rows * tiles.rows, [&](int64_t at) {
     const int64_t i = at / tiles.rows, j = at % tiles.rows;
@@ -183,36 +183,37 @@ void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* 
   const AttentionTiles tiles{attention_grad_tile_rows(shape.dim), shape.dim};
   const int64_t blocks = (shape.tokens + tiles.rows - 1) / tiles.rows;
   const int64_t floats = 5 * tiles.operand() + 2 * tiles.scores();
-  device.launch(blocks * shape.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
-                TIDEMARK_BODY(Group & group, int64_t index) {
-                  const DeviceAttention<T>& a = g.forward;
-                  const int64_t head = index % a.heads, query = (blocks - 1 - index / a.heads) * tiles.rows;
-                  float* at = group.template shared<float>();
-                  float* const k = at;
-                  float* const v = at += tiles.operand();
-                  float* const q = at += tiles.operand();
-                  float* const d_o = at += tiles.operand();
-                  float* const dq_sum = at += tiles.operand();
-                  float* const scores = at += tiles.operand();
-                  float* const dscores = at += tiles.scores();
-                  const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.scores()), tiles.rows};
-                  find_seen_keys(group, a, query, seen);
-                  load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), query, a.tokens, q);
-                  load_tile(group, tiles, g.d_o + head * a.dim, a.q_columns(), query, a.tokens, d_o);
-                  group.each(tiles.operand(), [&](int64_t i) { dq_sum[i] = 0; });
-                  const int64_t keys_end = seen.end_of_all(a, query);
-                  const int64_t kv_column = a.kv_head(head) * a.dim;
-                  for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
-                    load_tile(group, tiles, a.k + kv_column, a.kv_columns(), key, a.tokens, k);
-                    load_tile(group, tiles, a.v + kv_column, a.kv_columns(), key, a.tokens, v);
-                    multiply_rows(group, tiles, q, k, a.scale, scores);
-                    multiply_rows(group, tiles, d_o, v, 1, dscores);
-                    differentiate_tile(group, tiles, g, head, query, key, seen, scores, dscores);
-                    add_product<false>(group, tiles, dscores, k, 1, dq_sum);
-                  }
-                  const auto one = [](int64_t) { return 1.0f; };
-                  store_tile(group, tiles, a.tokens, a.q_columns(), query, dq_sum, one, dq + head * a.dim);
-                });
+  device.launch(
+      blocks * shape.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
+      TIDEMARK_BODY(Group & group, int64_t index) {
+        const DeviceAttention<T>& a = g.forward;
+        const int64_t head = index % a.heads, query = (blocks - 1 - index / a.heads) * tiles.rows;
+        float* at = group.template shared<float>();
+        float* const k = at;
+        float* const v = at += tiles.operand();
+        float* const q = at += tiles.operand();
+        float* const d_o = at += tiles.operand();
+        float* const dq_sum = at += tiles.operand();
+        float* const scores = at += tiles.operand();
+        float* const dscores = at += tiles.scores();
+        const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.scores()), tiles.rows};
+        find_seen_keys(group, a, query, seen);
+        load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), query, a.tokens, q);
+        load_tile(group, tiles, g.d_o + head * a.dim, a.q_columns(), query, a.tokens, d_o);
+        group.each(tiles.operand(), [&](int64_t i) { dq_sum[i] = 0; });
+        const int64_t keys_end = seen.end_of_all(a, query);
+        const int64_t kv_column = a.kv_head(head) * a.dim;
+        for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
+          load_tile(group, tiles, a.k + kv_column, a.kv_columns(), key, a.tokens, k);
+          load_tile(group, tiles, a.v + kv_column, a.kv_columns(), key, a.tokens, v);
+          multiply_rows(group, tiles, q, k, a.scale, scores);
+          multiply_rows(group, tiles, d_o, v, 1, dscores);
+          differentiate_tile(group, tiles, g, head, query, key, seen, scores, dscores);
+          add_product<false>(group, tiles, dscores, k, 1, dq_sum);
+        }
+        const auto one = [](int64_t) { return 1.0f; };
+        store_tile(group, tiles, a.tokens, a.q_columns(), query, dq_sum, one, dq + head * a.dim);
+      });
 }
 
 template <typename T, typename Device>
@@ -228,12 +229,13 @@ void attention_grad_typed(const KernelArgs& args, Device& device) {
   const T* const o = args.in<T>(4);
   const T* const d_o = g.d_o;
   const int64_t tokens = g.forward.tokens, heads = g.forward.heads, dim = g.forward.dim;
-  device.each(tokens * heads, TIDEMARK_BODY(int64_t i) {
-    float sum = 0;
-    for (int64_t d = i * dim; d < (i + 1) * dim; ++d)
-      sum = fmaf(device::to_float(o[d]), device::to_float(d_o[d]), sum);
-    delta[i % heads * tokens + i / heads] = sum;
-  });
+  device.each(
+      tokens * heads, TIDEMARK_BODY(int64_t i) {
+        float sum = 0;
+        for (int64_t d = i * dim; d < (i + 1) * dim; ++d)
+          sum = fmaf(device::to_float(o[d]), device::to_float(d_o[d]), sum);
+        delta[i % heads * tokens + i / heads] = sum;
+      });
   attention_grad_keys(device, g, args.out<T>(1), args.out<T>(2));
   attention_grad_queries(device, g, args.out<T>(0));
 }

@@ -11,7 +11,8 @@ inline constexpr int kSumPiece = 128;   // rows
 
 /// y[column] = start[column] (where given) + the sum of x's rows, in f32, rounded once.
 template <typename X, typename Y, typename Device>
-void sum_columns(Device& device, const X* x, int64_t rows, int64_t columns, int64_t ld, const Y* start, Y* y) {
+void sum_columns(Device& device, const X* x, int64_t rows, int64_t columns, int64_t ld, const Y* start,
+                 Y* y) {
   using Group = typename Device::Group;
   constexpr int64_t kShared = kSumColumns * kSumLanes * static_cast<int64_t>(sizeof(float));
   device.launch((columns + kSumColumns - 1) / kSumColumns, kSumColumns * kSumLanes, kShared,

@@ -10,10 +10,11 @@ void concat_columns_typed(const KernelArgs& args, Device& device) {
   const T* const a = args.in<T>(0);
   const T* const b = args.in<T>(1);
   T* const y = args.out<T>(0);
-  device.each(args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    const int64_t row = i / width, column = i % width;
-    y[i] = column < left ? a[row * left + column] : b[row * right + column - left];
-  });
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const int64_t row = i / width, column = i % width;
+        y[i] = column < left ? a[row * left + column] : b[row * right + column - left];
+      });
 }
 
 template <typename T, typename Device>
@@ -22,10 +23,11 @@ void split_columns_typed(const KernelArgs& args, Device& device) {
   const T* const x = args.in<T>(0);
   T* const a = args.out<T>(0);
   T* const b = args.out<T>(1);
-  device.each(args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    const int64_t row = i / width, column = i % width;
-    (column < left ? a[row * left + column] : b[row * right + column - left]) = x[i];
-  });
+  device.each(
+      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const int64_t row = i / width, column = i % width;
+        (column < left ? a[row * left + column] : b[row * right + column - left]) = x[i];
+      });
 }
 
 template <typename Device>

@@ -124,11 +124,12 @@ void DeviceChunkedLoss<T, Device>::count_labels() {
   const int32_t* const labels = args_.in<int32_t>(2);
   const int64_t tokens = tokens_;
   int32_t* const counted = counted_;
-  device_.launch(1, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t) {
-    const auto n = group.template sum<int32_t>(
-        tokens, [&](int64_t i) { return labels[i] == kDeviceIgnoredLabel ? 0 : 1; });
-    group.each(1, [&](int64_t) { *counted = n; });
-  });
+  device_.launch(
+      1, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t) {
+        const auto n = group.template sum<int32_t>(
+            tokens, [&](int64_t i) { return labels[i] == kDeviceIgnoredLabel ? 0 : 1; });
+        group.each(1, [&](int64_t) { *counted = n; });
+      });
 }
 
 template <typename T, typename Device>
@@ -142,26 +143,28 @@ void DeviceChunkedLoss<T, Device>::make_losses() {
   const float* const logits = logits_;
   float* const losses = losses_ + begin_;
   T* const dlogits = dlogits_;
-  device_.launch(rows_, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
-    const int32_t label = labels[row];
-    const float* const x = logits + row * vocabulary;
-    T* const dx = dlogits + row * vocabulary;
-    if (label == kDeviceIgnoredLabel) {
-      group.each(1, [&](int64_t) { losses[row] = 0; });
-      if (with_gradient) group.each(vocabulary, [&](int64_t i) { device::store(dx + i, 0.0f); });
-      return;
-    }
-    const auto logit = [&](int64_t i) { return x[i] + (bias ? device::to_float(bias[i]) : 0.0f); };
-    const auto top = group.template max<float>(vocabulary, logit(label), logit);
-    const auto sum = group.template sum<float>(vocabulary, [&](int64_t i) { return expf(logit(i) - top); });
-    group.each(1, [&](int64_t) { losses[row] = logf(sum) + (top - logit(label)); });
-    if (!with_gradient) return;
-    const auto scale = static_cast<float>(grad_scale / *counted);
-    const float share = scale / sum;
-    group.each(vocabulary, [&](int64_t i) {
-      device::store(dx + i, expf(logit(i) - top) * share - (i == label ? scale : 0.0f));
-    });
-  });
+  device_.launch(
+      rows_, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
+        const int32_t label = labels[row];
+        const float* const x = logits + row * vocabulary;
+        T* const dx = dlogits + row * vocabulary;
+        if (label == kDeviceIgnoredLabel) {
+          group.each(1, [&](int64_t) { losses[row] = 0; });
+          if (with_gradient) group.each(vocabulary, [&](int64_t i) { device::store(dx + i, 0.0f); });
+          return;
+        }
+        const auto logit = [&](int64_t i) { return x[i] + (bias ? device::to_float(bias[i]) : 0.0f); };
+        const auto top = group.template max<float>(vocabulary, logit(label), logit);
+        const auto sum =
+            group.template sum<float>(vocabulary, [&](int64_t i) { return expf(logit(i) - top); });
+        group.each(1, [&](int64_t) { losses[row] = logf(sum) + (top - logit(label)); });
+        if (!with_gradient) return;
+        const auto scale = static_cast<float>(grad_scale / *counted);
+        const float share = scale / sum;
+        group.each(vocabulary, [&](int64_t i) {
+          device::store(dx + i, expf(logit(i) - top) * share - (i == label ? scale : 0.0f));
+        });
+      });
 }
 
 template <typename T, typename Device>
@@ -170,11 +173,12 @@ void DeviceChunkedLoss<T, Device>::make_mean() {
   const int64_t tokens = tokens_;
   const int32_t* const counted = counted_;
   float* const loss = args_.out<float>(0);
-  device_.launch(1, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t) {
-    const auto total =
-        group.template sum<double>(tokens, [&](int64_t i) { return static_cast<double>(losses[i]); });
-    group.each(1, [&](int64_t) { *loss = *counted == 0 ? 0.0f : static_cast<float>(total / *counted); });
-  });
+  device_.launch(
+      1, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t) {
+        const auto total =
+            group.template sum<double>(tokens, [&](int64_t i) { return static_cast<double>(losses[i]); });
+        group.each(1, [&](int64_t) { *loss = *counted == 0 ? 0.0f : static_cast<float>(total / *counted); });
+      });
 }
 
 template <typename T, typename Device>

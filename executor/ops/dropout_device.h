@@ -11,7 +11,8 @@ struct PhiloxWords {
   uint32_t of[4];
 };
 
-TIDEMARK_HOST_DEVICE inline PhiloxWords philox4x32(uint32_t key0, uint32_t key1, uint64_t counter, uint64_t site) {
+TIDEMARK_HOST_DEVICE inline PhiloxWords philox4x32(uint32_t key0, uint32_t key1, uint64_t counter,
+                                                   uint64_t site) {
   PhiloxWords x{{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
                  static_cast<uint32_t>(site), static_cast<uint32_t>(site >> 32)}};
   for (int round = 0; round < 10; ++round) {

@@ -56,7 +56,8 @@ void column_sum_typed(const KernelArgs& args, Device& device) {
   const T* const start = args.op.has_in(2) ? args.in<T>(2) : nullptr;
   T* const y = args.out<T>(0);
   sum_columns(device, args.in<T>(0), rows, body, dy.shape[1], start, y);
-  if (tail > 0) sum_columns(device, args.in<T>(1), rows, tail, tail, start ? start + body : nullptr, y + body);
+  if (tail > 0)
+    sum_columns(device, args.in<T>(1), rows, tail, tail, start ? start + body : nullptr, y + body);
 }
 
 template <typename Device>

@@ -10,10 +10,11 @@ void swiglu_typed(const KernelArgs& args, Device& device) {
   const T* const gate = args.in<T>(0);
   const T* const up = args.in<T>(1);
   T* const y = args.out<T>(0);
-  device.each(args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    const float g = device::to_float(gate[i]);
-    device::store(y + i, g * device::sigmoid(g) * device::to_float(up[i]));
-  });
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const float g = device::to_float(gate[i]);
+        device::store(y + i, g * device::sigmoid(g) * device::to_float(up[i]));
+      });
 }
 
 template <typename T, typename Device>
@@ -23,12 +24,13 @@ void swiglu_grad_typed(const KernelArgs& args, Device& device) {
   const T* const up = args.in<T>(2);
   T* const dgate = args.out<T>(0);
   T* const dup = args.out<T>(1);
-  device.each(args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    const float d = device::to_float(dy[i]), g = device::to_float(gate[i]), u = device::to_float(up[i]);
-    const float s = device::sigmoid(g);
-    device::store(dgate + i, d * u * s * fmaf(g, 1.0f - s, 1.0f));
-    device::store(dup + i, d * g * s);
-  });
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const float d = device::to_float(dy[i]), g = device::to_float(gate[i]), u = device::to_float(up[i]);
+        const float s = device::sigmoid(g);
+        device::store(dgate + i, d * u * s * fmaf(g, 1.0f - s, 1.0f));
+        device::store(dup + i, d * g * s);
+      });
 }
 
 template <typename T, typename Device>
@@ -36,9 +38,10 @@ void glu_typed(const KernelArgs& args, Device& device) {
   const T* const x = args.in<T>(0);
   const T* const gate = args.in<T>(1);
   T* const y = args.out<T>(0);
-  device.each(args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    device::store(y + i, device::to_float(x[i]) * device::sigmoid(device::to_float(gate[i])));
-  });
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        device::store(y + i, device::to_float(x[i]) * device::sigmoid(device::to_float(gate[i])));
+      });
 }
 
 template <typename T, typename Device>
@@ -48,12 +51,13 @@ void glu_grad_typed(const KernelArgs& args, Device& device) {
   const T* const gate = args.in<T>(2);
   T* const dx = args.out<T>(0);
   T* const dgate = args.out<T>(1);
-  device.each(args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    const float value = device::to_float(x[i]), open = device::sigmoid(device::to_float(gate[i]));
-    const float d = device::to_float(dy[i]) * open;
-    device::store(dx + i, d);
-    device::store(dgate + i, d * value * (1.0f - open));
-  });
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const float value = device::to_float(x[i]), open = device::sigmoid(device::to_float(gate[i]));
+        const float d = device::to_float(dy[i]) * open;
+        device::store(dx + i, d);
+        device::store(dgate + i, d * value * (1.0f - open));
+      });
 }
 
 template <typename T, typename Other, typename Device>
@@ -61,9 +65,9 @@ void add_values(const KernelArgs& args, Device& device) {
   const T* const a = args.in<T>(0);
   const Other* const b = args.in<Other>(1);
   T* const y = args.out<T>(0);
-  device.each(args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    device::store(y + i, device::to_float(a[i]) + device::to_float(b[i]));
-  });
+  device.each(
+      args.op.out(0).shape.elements(),
+      TIDEMARK_BODY(int64_t i) { device::store(y + i, device::to_float(a[i]) + device::to_float(b[i])); });
 }
 template <typename T, typename Device>
 void add_typed(const KernelArgs& args, Device& device) {
@@ -74,8 +78,9 @@ template <typename T, typename From, typename Device>
 void convert_values(const KernelArgs& args, Device& device) {
   const From* const x = args.in<From>(0);
   T* const y = args.out<T>(0);
-  device.each(args.op.out(0).shape.elements(),
-              TIDEMARK_BODY(int64_t i) { device::store(y + i, device::to_float(x[i])); });
+  device.each(
+      args.op.out(0).shape.elements(),
+      TIDEMARK_BODY(int64_t i) { device::store(y + i, device::to_float(x[i])); });
 }
 template <typename T, typename Device>
 void convert_typed(const KernelArgs& args, Device& device) {
@@ -98,8 +103,9 @@ void activation_typed(const KernelArgs& args, Device& device) {
   const Activation f = activation_from(args.op.attributes().text("function"));
   const T* const x = args.in<T>(0);
   T* const y = args.out<T>(0);
-  device.each(args.op.out(0).shape.elements(),
-              TIDEMARK_BODY(int64_t i) { device::store(y + i, activated(f, device::to_float(x[i]))); });
+  device.each(
+      args.op.out(0).shape.elements(),
+      TIDEMARK_BODY(int64_t i) { device::store(y + i, activated(f, device::to_float(x[i]))); });
 }
 
 template <typename T, typename Device>
@@ -108,9 +114,10 @@ void activation_grad_typed(const KernelArgs& args, Device& device) {
   const T* const dy = args.in<T>(0);
   const T* const y = args.in<T>(1);
   T* const dx = args.out<T>(0);
-  device.each(args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-    device::store(dx + i, device::to_float(dy[i]) * activation_slope(f, device::to_float(y[i])));
-  });
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        device::store(dx + i, device::to_float(dy[i]) * activation_slope(f, device::to_float(y[i])));
+      });
 }
 
 template <typename Device>

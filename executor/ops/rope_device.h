@@ -23,12 +23,13 @@ void rope_table_device(const KernelArgs& args, Device& device) {
     const int64_t n = std::min(RopeFrequencies::kMost, pairs - begin);
     RopeFrequencies some{};
     std::copy_n(frequencies.begin() + begin, n, some.of);
-    device.each(rows * n, TIDEMARK_BODY(int64_t i) {
-      const int64_t row = i / n, pair = i % n;
-      const double angle = positions[row] * some.of[pair];
-      table[row * 2 * pairs + begin + pair] = static_cast<float>(scale * cos(angle));
-      table[row * 2 * pairs + pairs + begin + pair] = static_cast<float>(scale * sin(angle));
-    });
+    device.each(
+        rows * n, TIDEMARK_BODY(int64_t i) {
+          const int64_t row = i / n, pair = i % n;
+          const double angle = positions[row] * some.of[pair];
+          table[row * 2 * pairs + begin + pair] = static_cast<float>(scale * cos(angle));
+          table[row * 2 * pairs + pairs + begin + pair] = static_cast<float>(scale * sin(angle));
+        });
   }
 }
 
@@ -45,19 +46,20 @@ void rope_typed(const KernelArgs& args, Device& device) {
   T* const y = args.out<T>(0);
   // A lane per pair, and one for each column past them.
   const int64_t items = pairs + (dim - 2 * pairs);
-  device.each(type.shape[0] * heads * items, TIDEMARK_BODY(int64_t at) {
-    const int64_t item = at % items, head = at / items, row = head / heads;
-    if (item >= pairs) {
-      const int64_t i = head * dim + pairs + item;
-      y[i] = x[i];
-      return;
-    }
-    const int64_t i = head * dim + (interleaved ? 2 * item : item), j = i + (interleaved ? 1 : pairs);
-    const float c = table[row * 2 * pairs + item], s = direction * table[row * 2 * pairs + pairs + item];
-    const float a = device::to_float(x[i]), b = device::to_float(x[j]);
-    device::store(y + i, fmaf(-b, s, a * c));
-    device::store(y + j, fmaf(a, s, b * c));
-  });
+  device.each(
+      type.shape[0] * heads * items, TIDEMARK_BODY(int64_t at) {
+        const int64_t item = at % items, head = at / items, row = head / heads;
+        if (item >= pairs) {
+          const int64_t i = head * dim + pairs + item;
+          y[i] = x[i];
+          return;
+        }
+        const int64_t i = head * dim + (interleaved ? 2 * item : item), j = i + (interleaved ? 1 : pairs);
+        const float c = table[row * 2 * pairs + item], s = direction * table[row * 2 * pairs + pairs + item];
+        const float a = device::to_float(x[i]), b = device::to_float(x[j]);
+        device::store(y + i, fmaf(-b, s, a * c));
+        device::store(y + j, fmaf(a, s, b * c));
+      });
 }
 
 template <typename Device>

@@ -21,9 +21,10 @@ DeviceArena::DeviceArena(int64_t bytes) {
   const int64_t before = free_bytes();
   void* memory = nullptr;
   if (const cudaError_t status = cudaMalloc(&memory, static_cast<size_t>(bytes)); status != cudaSuccess)
-    throw Error("cannot allocate the arena", format_bytes(bytes),
-                std::string(cudaGetErrorString(status)) + ", " + format_bytes(before) + " of the GPU are free",
-                "plan with a --budget below that, a smaller batch, or on a larger GPU", ExitCode::failure);
+    throw Error(
+        "cannot allocate the arena", format_bytes(bytes),
+        std::string(cudaGetErrorString(status)) + ", " + format_bytes(before) + " of the GPU are free",
+        "plan with a --budget below that, a smaller batch, or on a larger GPU", ExitCode::failure);
   base_ = static_cast<std::byte*>(memory);
   measured_bytes_ = before - free_bytes();
   device::check_cuda(cudaMemset(memory, 0, static_cast<size_t>(bytes)), "clear the arena");

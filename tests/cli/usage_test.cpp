@@ -161,8 +161,8 @@ TEST_F(Usage, ABackendThatIsNotHere) {
 }
 
 TEST_F(Usage, APlanForAnotherBackend) {
-  ASSERT_EQ(run({"plan", "--model", "llama-tiny", "--batch", "2", "--length", "32", "--threads", "2", "--backend",
-                 "cuda", "--out", path("plan.json")})
+  ASSERT_EQ(run({"plan", "--model", "llama-tiny", "--batch", "2", "--length", "32", "--threads", "2",
+                 "--backend", "cuda", "--out", path("plan.json")})
                 .status,
             0);
   EXPECT_THAT(error_of(train({"--steps", "1", "--plan", path("plan.json")}), 2),

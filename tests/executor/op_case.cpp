@@ -167,7 +167,8 @@ std::vector<Values> OpCase::run(const Run& options) const {
   for (size_t i = 0; i < out.size(); ++i)
     if (!out[i] && view.has_out(static_cast<int>(i))) {
       const TensorType& type = view.out(static_cast<int>(i));
-      out[i] = std::make_shared<FencedBuffer>(type.bytes(), options.shift * size_of(type.dtype), options.device);
+      out[i] =
+          std::make_shared<FencedBuffer>(type.bytes(), options.shift * size_of(type.dtype), options.device);
     }
 
   const int planned = options.planned_threads > 0 ? options.planned_threads : options.threads;
@@ -237,9 +238,9 @@ void OpCase::check_aliases(const std::vector<Values>& results, Run options) cons
   for (size_t a = 0; a < aliases.size(); ++a) {
     if (aliases[a].required) continue;
     options.alias = static_cast<int>(a);
-    check_same(results, options,
-               "with output " + std::to_string(aliases[a].out) + " over input " +
-                   std::to_string(aliases[a].in));
+    check_same(
+        results, options,
+        "with output " + std::to_string(aliases[a].out) + " over input " + std::to_string(aliases[a].in));
   }
 }
 

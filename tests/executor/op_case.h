@@ -34,16 +34,16 @@ class OpCase {
 
   struct Run {
     int threads = 1;
-    int planned_threads = 0;  ///< that the workspace is for; 0: as threads
-    int alias = -1;           ///< index of the optional alias to use, -1: none
-    int64_t shift = 0;        ///< of every operand, in elements
+    int planned_threads = 0;     ///< that the workspace is for; 0: as threads
+    int alias = -1;              ///< index of the optional alias to use, -1: none
+    int64_t shift = 0;           ///< of every operand, in elements
     OpDevice* device = nullptr;  ///< nullptr: the CPU's kernel, on `threads`
   };
   /// Outputs as stored; a ::testing failure where the kernel wrote what it must not.
   std::vector<Values> run(const Run& options) const;
 
-  /// run() and the promises, under each instruction set and on each device that has the op. Allows `relative` of the value plus `relative`
-  /// of the output's root mean square (0: a fitting one for the dtype).
+  /// run() and the promises, under each instruction set and on each device that has the op. Allows `relative`
+  /// of the value plus `relative` of the output's root mean square (0: a fitting one for the dtype).
   void check(const std::vector<Values>& expected, double relative = 0) const;
 
  private:

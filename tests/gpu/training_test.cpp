@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "tests/executor_training/tiny.h"
 
 namespace tidemark {
@@ -71,7 +72,7 @@ TEST_F(OnTheGpu, RefusesIdsOutsideTheVocabulary) {
   const Plan plan = plan_for_cuda(tiny, "keep-all", 0);
   TinyRun run(tiny, plan);
   run.fill(0, 0);
-  input_view(run.runtime).begin()->second[0] = 1 << 30;
+  run.runtime.data<int32_t>("input_ids")[0] = 1 << 30;
   EXPECT_THROW(run.runtime.run_micro_batch(), Error);
 }
 
