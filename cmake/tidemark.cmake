@@ -18,19 +18,11 @@ endif()
 
 add_library(tidemark_options INTERFACE)
 target_include_directories(tidemark_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(
-  tidemark_options
-  INTERFACE
-    "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor>"
-    # nvcc writes line markers that -Wpedantic objects to.
-    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow,-Wnon-virtual-dtor>")
+target_compile_options(tidemark_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
 # GCC 12 sees overlapping copies inside std::string that are not there (its bug 105651).
-target_compile_options(tidemark_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
+target_compile_options(tidemark_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(TIDEMARK_WERROR)
-  target_compile_options(
-    tidemark_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>
-                               $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>
-                               $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Werror>)
+  target_compile_options(tidemark_options INTERFACE -Werror)
 endif()
 if(TIDEMARK_SANITIZE)
   target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
