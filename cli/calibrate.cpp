@@ -33,6 +33,7 @@ struct Size {
   int64_t batch, length;
 };
 constexpr Size kSizes[] = {{1, 256}, {8, 256}, {2, 1024}};
+constexpr int64_t kTokensPerImage = 32;  ///< a model of images takes one for as many
 
 std::vector<std::string> models_of_every_family() {
   std::map<std::string, std::pair<int64_t, std::string>> largest;
@@ -48,15 +49,18 @@ std::vector<std::string> models_of_every_family() {
 }
 
 /// The ops of one model at one size, each with the median of its times, the first step left out.
-void measure(const ModelOptions& options, int steps, std::vector<OpSample>& samples) {
+void measure(const ModelOptions& options, const Options& o, std::vector<OpSample>& samples) {
   const BuiltModel built = build(options);
+  if (!o.as_json)
+    std::cerr << "  running " << built.name << ", " << format_count(built.batch.tokens) << " "
+              << unit_of(*built.model) << ", " << options.dtype << "\n";
   const Graph& graph = built.training;
   const Plan plan = choose_plan(graph, PlanOptions{}, options.threads);
   TrainingRun training(built, plan, DataOptions{}, LearningRate{}, options.threads);
   std::vector<std::vector<double>> seconds(plan.schedule.steps.size());
-  for (int step = 0; step < steps; ++step) {
+  for (int step = 0; step < o.steps; ++step) {
     training.step();
-    if (step == 0 && steps > 1) continue;
+    if (step == 0 && o.steps > 1) continue;
     for (size_t i = 0; i < seconds.size(); ++i) {
       const TimeSpan& t = training.runtime().times()[i];
       seconds[i].push_back(static_cast<double>(t.end_ns - t.start_ns) * 1e-9);
@@ -67,55 +71,38 @@ void measure(const ModelOptions& options, int steps, std::vector<OpSample>& samp
         op_sample(OpView(graph, graph.op(plan.schedule.steps[i].op)), median(std::move(seconds[i]))));
 }
 
-struct Row {
-  std::string kind;
-  double seconds = 0;
-  Work work;
-};
-
 void print(const std::vector<OpSample>& samples, const DeviceSpeed& speed) {
-  std::map<std::string, Row> kinds;
+  const std::vector<KindTotal> totals = totals_by_kind(samples);
   double all = 0;
-  for (const OpSample& s : samples) {
-    Row& row = kinds[s.kind];
-    row.kind = s.kind;
-    row.seconds += s.seconds;
-    row.work.flops += s.work.flops;
-    row.work.bytes += s.work.bytes;
-    all += s.seconds;
-  }
-  std::vector<Row> rows;
-  for (const auto& [kind, row] : kinds) rows.push_back(row);
-  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
+  for (const KindTotal& total : totals) all += total.seconds;
   std::printf("\n%-32s %10s %9s %9s\n", "kind of op", "of time", "GFLOP/s", "GB/s");
-  for (const Row& row : rows)
-    std::printf("%-32s %10s %9.1f %9.1f\n", row.kind.c_str(), format_percent(row.seconds / all).c_str(),
-                row.work.flops / row.seconds * 1e-9, row.work.bytes / row.seconds * 1e-9);
+  for (const KindTotal& t : totals)
+    std::printf("%-32s %10s %9.1f %9.1f\n", t.kind.c_str(), format_percent(t.seconds / all).c_str(),
+                t.work.flops / t.seconds * 1e-9, t.work.bytes / t.seconds * 1e-9);
   std::printf("\n");
   print_row("arithmetic", format_count(static_cast<int64_t>(speed.flops_per_second * 1e-9)) + " GFLOP/s");
   print_row("memory", format_count(static_cast<int64_t>(speed.bytes_per_second * 1e-9)) + " GB/s");
   print_row("shortest op", format_seconds(speed.seconds_per_op));
 }
 
+ModelOptions model_at(const std::string& preset, const std::string& dtype, const Size& size, int threads) {
+  ModelOptions options;
+  options.preset = preset;
+  options.dtype = dtype;
+  options.threads = threads;
+  options.length = size.length;
+  const bool images = load(options)->pixels() > 0;
+  options.batch = images ? size.batch * size.length / kTokensPerImage : size.batch;
+  return options;
+}
+
 void run(const Options& o) {
+  const int threads = threads_of(o.threads);
   std::vector<OpSample> samples;
   for (const std::string& name : o.models.empty() ? models_of_every_family() : o.models)
     for (const std::string& dtype : o.dtypes)
-      for (const Size& size : kSizes) {
-        ModelOptions options;
-        options.preset = name;
-        options.dtype = dtype;
-        options.threads = threads_of(o.threads);
-        const int64_t pixels = model_from_preset(name)->pixels();
-        options.length = size.length;
-        options.batch = pixels > 0 ? std::max<int64_t>(1, size.batch * size.length / 32) : size.batch;
-        if (!o.as_json)
-          std::cerr << "  running " << name << ", " << options.batch
-                    << (pixels > 0 ? " images" : " x " + std::to_string(size.length) + " tokens") << ", "
-                    << dtype << "\n";
-        measure(options, o.steps, samples);
-      }
-  const DeviceSpeed speed = calibrated_speed(samples, threads_of(o.threads));
+      for (const Size& size : kSizes) measure(model_at(name, dtype, size, threads), o, samples);
+  const DeviceSpeed speed = calibrated_speed(samples, threads);
   write_text_file(o.out, to_json(speed).dump(1) + "\n", "cannot write the device's speed");
   if (o.as_json) {
     std::cout << to_json(speed).dump(2) << "\n";

@@ -37,6 +37,18 @@ function(tidemark_module name)
   target_link_libraries(tidemark_${name} PUBLIC tidemark_options ${ARG_LINK})
 endfunction()
 
+# tidemark_texts(VARIABLE FILES…): the files as entries of a C++ map from name to text, made anew where one changes.
+function(tidemark_texts variable)
+  set(entries "")
+  foreach(file ${ARGN})
+    get_filename_component(name ${file} NAME_WLE)
+    file(READ ${file} text)
+    string(APPEND entries "    {\"${name}\", R\"json(${text})json\"},\n")
+  endforeach()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ARGN})
+  set(${variable} "${entries}" PARENT_SCOPE)
+endfunction()
+
 # Tests are compiled more often than they run long.
 add_library(tidemark_test_options INTERFACE)
 target_link_libraries(tidemark_test_options INTERFACE tidemark_options)

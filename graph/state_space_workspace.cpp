@@ -24,16 +24,16 @@ int64_t selective_scan_workspace(int64_t channels, int64_t states, int64_t chunk
   // A and the state; B and C; time step, input, output.
   const int64_t thread =
       2 * states * kScanChannels + padded(chunk_rows * 2 * states) + 3 * chunk_rows * kScanChannels;
-  return 4 * thread * std::min<int64_t>(threads, divided(channels, kScanChannels));
+  return 4 * thread * std::min<int64_t>(threads, scan_blocks(channels));
 }
 
 int64_t wkv_grad_workspace(int64_t channels, int64_t chunk_rows, int threads) {
-  return 4 * 3 * chunk_rows * kScanChannels * std::min<int64_t>(threads, divided(channels, kScanChannels));
+  return 4 * 3 * chunk_rows * kScanChannels * std::min<int64_t>(threads, scan_blocks(channels));
 }
 
 SelectiveScanSpace selective_scan_grad_space(int64_t channels, int64_t states, int64_t chunk_rows) {
   SelectiveScanSpace space;
-  space.blocks = divided(channels, kScanChannels);
+  space.blocks = scan_blocks(channels);
   const int64_t state = states * kScanChannels;
   space.carried = space.blocks * state;
   space.partials = padded(space.blocks * chunk_rows * 2 * states);

@@ -7,6 +7,10 @@ namespace tidemark::cpu {
 
 /// Channels of one task of the selective scan, a whole number of vectors.
 inline constexpr int64_t kScanChannels = 32;
+/// Tasks that so many channels make.
+constexpr int64_t scan_blocks(int64_t channels) {
+  return (channels + kScanChannels - 1) / kScanChannels;
+}
 /// Most rows between two saved states: a chunk's states are made again in a thread's second-level cache.
 inline constexpr int64_t kScanChunkRows = 64;
 

@@ -134,13 +134,10 @@ class Llama final : public Model {
     if (eager_ && batch.tokens != batch.sequences * batch.max_length)
       throw Error("cannot build", "attn_implementation", "eager attention takes sequences of one length",
                   "use --packing windows");
-    const auto input = [&](const std::string& name, int64_t n) {
-      return graph.add_source(name, {DType::i32, {n}}, Category::input);
-    };
-    const ValueId ids = input("input_ids", batch.tokens);
-    const ValueId positions = input("position_ids", batch.tokens);
-    const ValueId labels = input("labels", batch.tokens);
-    const ValueId cu_seqlens = input("cu_seqlens", batch.sequences + 1);
+    const ValueId ids = add_integers(graph, "input_ids", batch.tokens);
+    const ValueId positions = add_integers(graph, "position_ids", batch.tokens);
+    const ValueId labels = add_integers(graph, "labels", batch.tokens);
+    const ValueId cu_seqlens = add_integers(graph, "cu_seqlens", batch.sequences + 1);
 
     RopeFrequencies rope = rope_frequencies(Config(config(), "config"), head_dim_, batch.max_length);
     const ValueId table =

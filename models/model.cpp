@@ -42,6 +42,10 @@ Graph Model::build(const BatchSpec& batch) const {
   return graph;
 }
 
+ValueId Model::add_integers(Graph& graph, const std::string& name, int64_t n) {
+  return graph.add_source(name, {DType::i32, {n}}, Category::input);
+}
+
 void Model::add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
                                     const std::string& module, ValueId bias) const {
   const int64_t tokens = graph.value(x).type.shape[0];

@@ -75,6 +75,9 @@ class Model {
   Model(std::string family, const nlohmann::json& config);
   virtual void add_ops(Graph& graph, const BatchSpec& batch) const = 0;
 
+  /// An input `name` [n] of i32.
+  static ValueId add_integers(Graph& graph, const std::string& name, int64_t n);
+
   /// Ends the graph: the output `loss` of the head `weight` [vocabulary, D], `bias` on x [tokens, D].
   void add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
                                const std::string& module, ValueId bias = kNone) const;

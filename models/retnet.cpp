@@ -134,13 +134,10 @@ class RetNet final : public Model {
   }
 
   void add_ops(Graph& graph, const BatchSpec& batch) const override {
-    const auto input = [&](const std::string& name, int64_t n) {
-      return graph.add_source(name, {DType::i32, {n}}, Category::input);
-    };
-    const ValueId ids = input("input_ids", batch.tokens);
-    const ValueId labels = input("labels", batch.tokens);
-    const ValueId positions = input("position_ids", batch.tokens);
-    Block block{graph, batch.dtype, kNone, input("cu_seqlens", batch.sequences + 1)};
+    const ValueId ids = add_integers(graph, "input_ids", batch.tokens);
+    const ValueId labels = add_integers(graph, "labels", batch.tokens);
+    const ValueId positions = add_integers(graph, "position_ids", batch.tokens);
+    Block block{graph, batch.dtype, kNone, add_integers(graph, "cu_seqlens", batch.sequences + 1)};
     std::vector<double> frequencies;
     const int64_t pairs = hidden_ / heads_ / 2;
     for (int64_t i = 0; i < pairs; ++i)

@@ -83,16 +83,13 @@ class RecurrentModel final : public Model {
   }
 
   void add_ops(Graph& graph, const BatchSpec& batch) const override {
-    const auto input = [&](const std::string& name, int64_t n) {
-      return graph.add_source(name, {DType::i32, {n}}, Category::input);
-    };
     const auto parameter = [&](const std::string& name, Shape shape, Initializer init) {
       return graph.add_source(name, {batch.dtype, shape}, Category::parameter, init);
     };
-    const ValueId ids = input("input_ids", batch.tokens);
-    const ValueId labels = input("labels", batch.tokens);
-    const Inputs inputs{input("batch_sizes", batch.max_length),
-                        dropout_ > 0 && !batch.inference ? input("seed", 2) : kNone, batch};
+    const ValueId ids = add_integers(graph, "input_ids", batch.tokens);
+    const ValueId labels = add_integers(graph, "labels", batch.tokens);
+    const Inputs inputs{add_integers(graph, "batch_sizes", batch.max_length),
+                        dropout_ > 0 && !batch.inference ? add_integers(graph, "seed", 2) : kNone, batch};
 
     const ValueId encoder = parameter("encoder.weight", {vocabulary_, embedding_}, uniform(0.1));
     ValueId x =

@@ -140,12 +140,9 @@ class Rwkv final : public Model {
   }
 
   void add_ops(Graph& graph, const BatchSpec& batch) const override {
-    const auto input = [&](const std::string& name, int64_t n) {
-      return graph.add_source(name, {DType::i32, {n}}, Category::input);
-    };
-    const ValueId ids = input("input_ids", batch.tokens);
-    const ValueId labels = input("labels", batch.tokens);
-    const Block block{graph, batch.dtype, input("cu_seqlens", batch.sequences + 1)};
+    const ValueId ids = add_integers(graph, "input_ids", batch.tokens);
+    const ValueId labels = add_integers(graph, "labels", batch.tokens);
+    const Block block{graph, batch.dtype, add_integers(graph, "cu_seqlens", batch.sequences + 1)};
     const ValueId embedding = parameter(block, "rwkv.embeddings.weight", {vocabulary_, hidden_},
                                         {Initializer::Kind::uniform, 1e-4});
     ValueId x = graph.add({.kind = "embedding",

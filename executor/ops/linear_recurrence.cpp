@@ -21,8 +21,7 @@ DiagonalScan scan_of(const KernelArgs& args, const TensorType& x, int parameters
 
 template <typename F>
 void each_block(const KernelArgs& args, const DiagonalScan& s, F&& fn) {
-  args.pool->parallel_for((s.channels + cpu::kScanChannels - 1) / cpu::kScanChannels,
-                          [&](int64_t block, int) { fn(block); });
+  args.pool->parallel_for(cpu::scan_blocks(s.channels), [&](int64_t block, int) { fn(block); });
 }
 
 }  // namespace

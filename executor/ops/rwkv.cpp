@@ -7,10 +7,6 @@
 namespace tidemark::ops {
 namespace {
 
-int64_t blocks_of(int64_t channels) {
-  return (channels + cpu::kScanChannels - 1) / cpu::kScanChannels;
-}
-
 /// x, mix and cu_seqlens are inputs `first` and the following.
 TokenShift shift_of(const KernelArgs& args, int first) {
   const TensorType& x = args.op.in(first);
@@ -42,7 +38,7 @@ void token_shift_grad_cpu(const KernelArgs& args) {
   grad.dx = args.outputs[0];
   grad.dmix = args.outputs[1];
   const auto block = TIDEMARK_SIMD(token_shift_grad_block);
-  args.pool->parallel_for(blocks_of(grad.shift.channels), [&](int64_t i, int) { block(grad, i); });
+  args.pool->parallel_for(cpu::scan_blocks(grad.shift.channels), [&](int64_t i, int) { block(grad, i); });
 }
 
 namespace {
@@ -68,7 +64,7 @@ Wkv wkv_of(const KernelArgs& args, int first, int cu_seqlens) {
 void wkv_cpu(const KernelArgs& args) {
   const Wkv wkv = wkv_of(args, 0, 4);
   const auto block = TIDEMARK_SIMD(wkv_block);
-  args.pool->parallel_for(blocks_of(wkv.channels),
+  args.pool->parallel_for(cpu::scan_blocks(wkv.channels),
                           [&](int64_t i, int) { block(wkv, args.outputs[0], args.out<float>(1), i); });
 }
 
@@ -83,7 +79,7 @@ void wkv_grad_cpu(const KernelArgs& args) {
   grad.dtime_first = args.out<float>(3);
   const auto block = TIDEMARK_SIMD(wkv_grad_block);
   const int64_t thread_floats = cpu::wkv_grad_workspace(grad.wkv.channels, grad.wkv.chunk_rows, 1) / 4;
-  args.pool->parallel_for(blocks_of(grad.wkv.channels), [&](int64_t i, int thread) {
+  args.pool->parallel_for(cpu::scan_blocks(grad.wkv.channels), [&](int64_t i, int thread) {
     block(grad, i, static_cast<float*>(args.workspace) + thread * thread_floats);
   });
 }

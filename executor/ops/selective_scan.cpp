@@ -29,10 +29,6 @@ SelectiveScan scan_of(const KernelArgs& args, int first, int cu_seqlens) {
   return s;
 }
 
-int64_t blocks_of(const SelectiveScan& s) {
-  return (s.channels + cpu::kScanChannels - 1) / cpu::kScanChannels;
-}
-
 }  // namespace
 
 void selective_scan_cpu(const KernelArgs& args) {
@@ -40,7 +36,7 @@ void selective_scan_cpu(const KernelArgs& args) {
   const int64_t thread_floats =
       cpu::selective_scan_workspace(scan.channels, scan.states, scan.chunk_rows, 1) / 4;
   const auto block = TIDEMARK_SIMD(selective_scan_block);
-  args.pool->parallel_for(blocks_of(scan), [&](int64_t i, int thread) {
+  args.pool->parallel_for(cpu::scan_blocks(scan.channels), [&](int64_t i, int thread) {
     block(scan, args.outputs[0], args.out<float>(1), i,
           static_cast<float*>(args.workspace) + thread * thread_floats);
   });

@@ -11,16 +11,14 @@ namespace {
 /// Kinds that took less of the time than this say nothing about what the device can do.
 constexpr double kSmallestShare = 0.002;
 
-struct Total {
-  DType dtype = DType::f32;
-  Work work;
-  double seconds = 0;
-};
-
 struct Bin {
   double log_model = 0, model = 0, seconds = 0;
   int count = 0;
 };
+
+bool was_timed(const OpSample& sample) {
+  return sample.seconds > 0;  // 0: below the clock's resolution
+}
 
 }  // namespace
 
@@ -31,25 +29,36 @@ OpSample op_sample(const OpView& op, double seconds) {
           .seconds = seconds};
 }
 
-DeviceSpeed calibrated_speed(const std::vector<OpSample>& samples, int threads) {
-  std::map<std::string, Total> totals;
-  double all = 0, shortest = INFINITY;
+std::vector<KindTotal> totals_by_kind(const std::vector<OpSample>& samples) {
+  std::map<std::string, KindTotal> kinds;
   for (const OpSample& s : samples) {
-    if (!(s.seconds > 0)) continue;  // below the clock's resolution
-    Total& total = totals[s.kind];
+    if (!was_timed(s)) continue;
+    KindTotal& total = kinds[s.kind];
+    total.kind = s.kind;
     total.dtype = s.dtype;
     total.work.flops += s.work.flops;
     total.work.bytes += s.work.bytes;
     total.seconds += s.seconds;
-    all += s.seconds;
-    shortest = std::min(shortest, s.seconds);
   }
+  std::vector<KindTotal> totals;
+  for (auto& [kind, total] : kinds) totals.push_back(std::move(total));
+  std::sort(totals.begin(), totals.end(),
+            [](const KindTotal& a, const KindTotal& b) { return a.seconds > b.seconds; });
+  return totals;
+}
+
+DeviceSpeed calibrated_speed(const std::vector<OpSample>& samples, int threads) {
+  const std::vector<KindTotal> totals = totals_by_kind(samples);
   if (totals.empty())
     throw Error("cannot calibrate", "measured ops", "there are none", "run at least one training step");
+  double all = 0;
+  for (const KindTotal& total : totals) all += total.seconds;
   DeviceSpeed speed;
-  speed.seconds_per_op = shortest;
   speed.threads = threads;
-  for (const auto& [kind, total] : totals) {
+  speed.seconds_per_op = INFINITY;
+  for (const OpSample& s : samples)
+    if (was_timed(s)) speed.seconds_per_op = std::min(speed.seconds_per_op, s.seconds);
+  for (const KindTotal& total : totals) {
     if (total.seconds < kSmallestShare * all) continue;
     double& flops = total.dtype == DType::bf16 ? speed.bf16_flops_per_second : speed.flops_per_second;
     flops = std::max(flops, total.work.flops / total.seconds);
@@ -59,7 +68,7 @@ DeviceSpeed calibrated_speed(const std::vector<OpSample>& samples, int threads) 
 
   std::map<std::string, std::map<int, Bin>> bins;
   for (const OpSample& s : samples) {
-    if (!(s.seconds > 0)) continue;
+    if (!was_timed(s)) continue;
     const double model = roofline_seconds(s.work, s.dtype, speed);
     Bin& bin = bins[s.kind][std::ilogb(model)];
     bin.log_model += std::log(model);

@@ -18,6 +18,17 @@ struct OpSample {
 
 OpSample op_sample(const OpView& op, double seconds);
 
+/// What ops of one kind did and took, all together.
+struct KindTotal {
+  std::string kind;
+  DType dtype = DType::f32;
+  Work work;
+  double seconds = 0;
+};
+
+/// The longest first; without ops too short for the clock.
+std::vector<KindTotal> totals_by_kind(const std::vector<OpSample>& samples);
+
 /// The roofline is drawn at the best rates that any kind of op keeps up on the whole; what each kind takes
 /// over it is kept at every power of two of the roofline's time that was seen. Throws Error where nothing
 /// ran.

@@ -40,7 +40,6 @@ double roofline_seconds(const Work& work, DType dtype, const DeviceSpeed& speed)
 
 double op_seconds(const OpView& op, const DeviceSpeed& speed) {
   const double model = roofline_seconds(op.op().def->work(op), compute_dtype(op), speed);
-  if (speed.kinds.empty()) return model;
   const auto found = speed.kinds.find(kind_and_dtype(op));
   return found == speed.kinds.end() ? model : model * factor_at(found->second, model);
 }

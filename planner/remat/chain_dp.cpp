@@ -52,8 +52,8 @@ std::optional<Candidate> ChainDp::fastest(const RematProblem& problem, int64_t b
   const int64_t transient = budget - problem.persistent_bytes();
   if (transient <= 0) return std::nullopt;
   const int64_t most = problem.keep_all().arena_bytes - problem.persistent_bytes();
-  const RotorTable table =
-      make_table(problem, transient >= most ? most : std::min(transient + transient / 4, most));
+  const int64_t usable = std::min(transient, most);
+  const RotorTable table = make_table(problem, std::min(usable + usable / 4, most));
   const std::vector<int> points = breakpoints(table);
   std::optional<Candidate> best;
   const auto fits = [&](size_t k) {

@@ -106,7 +106,7 @@ void check(const Problem& p, double relative = 0) {
   forward.ints(p.cu_seqlens());
   OpCase backward("attention_grad", p.attributes(), p.dtype);
   backward.random(p.q_shape());
-  const std::vector<Values>& in = forward.inputs();
+  const auto& in = forward.inputs();
   const Oracle oracle(p, in[0], in[1], in[2], backward.inputs()[0]);
   forward.check({oracle.o, oracle.lse}, relative);
   backward.floats(p.q_shape(), in[0]).floats(p.kv_shape(), in[1]).floats(p.kv_shape(), in[2]);

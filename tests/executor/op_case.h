@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <random>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 namespace tidemark::test {
 
 using Values = std::vector<double>;
+using Operands = std::deque<Values>;
 
 class OpCase {
  public:
@@ -26,7 +28,8 @@ class OpCase {
 
   DType dtype() const { return dtype_; }
   const Attributes& attributes() const { return attributes_; }
-  const std::vector<Values>& inputs() const { return inputs_; }  ///< as the kernel reads them
+  /// As the kernel reads them. What is added later moves none of them.
+  const Operands& inputs() const { return inputs_; }
   int64_t dim(int input, int axis) const { return types_[static_cast<size_t>(input)].shape[axis]; }
   bool has(int input) const;
 
@@ -50,7 +53,7 @@ class OpCase {
   Attributes attributes_;
   DType dtype_;
   std::vector<TensorType> types_;
-  std::vector<Values> inputs_;
+  Operands inputs_;
   std::mt19937 generator_{7};
 };
 

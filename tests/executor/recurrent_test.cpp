@@ -183,7 +183,7 @@ void check(const Problem& p) {
   forward.random(wide).random({columns, hidden}, weight_scale);
   p.bias ? forward.random({columns}) : forward.absent();
   forward.ints(p.batch_sizes());
-  const std::vector<Values>& in = forward.inputs();
+  const auto& in = forward.inputs();
   Oracle oracle(p);
   oracle.forward(in[0], in[1], in[2]);
   switch (p.kind) {
@@ -256,7 +256,7 @@ TEST(Recurrent, WeightGradientAddsToWhatThereIs) {
     const std::vector<int32_t> sizes(static_cast<size_t>(length), 2);
     OpCase c("recurrent_weight_grad", {{"reverse", false}});
     c.random({2 * length, 12}).random({2 * length, 4}).ints(sizes).random({2 * length, 4}).random({12, 4});
-    const std::vector<Values>& in = c.inputs();
+    const auto& in = c.inputs();
     Values expected = in[4];
     for (size_t row = 2; row < static_cast<size_t>(2 * length); ++row)
       for (size_t g = 0; g < 12; ++g)

@@ -36,10 +36,10 @@ struct Problem {
   int64_t chunks() const { return (rows + chunk_rows - 1) / chunk_rows; }
 };
 
-/// q, k and v of a case, copied: the case moves its operands as it grows.
+/// q, k and v of a case.
 struct Oracle {
   const Problem& p;
-  Values q, k, v;
+  const Values &q, &k, &v;
 
   double decay(int64_t h, int64_t steps) const {
     return std::pow(p.decays()[static_cast<size_t>(h)], static_cast<double>(steps));

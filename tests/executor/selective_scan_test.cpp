@@ -87,7 +87,7 @@ class Oracle {
   double z(int64_t t, int64_t e) const { return input(3)[z_at(t, e)]; }
 
   const Problem& p_;
-  const std::vector<Values>& in_;
+  const Operands& in_;
   size_t first_;
   Recurrence r_;
   Recurrence::Result result_;

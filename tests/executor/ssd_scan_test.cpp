@@ -99,7 +99,7 @@ class Oracle {
   }
 
   const Problem& p_;
-  const std::vector<Values>& in_;
+  const Operands& in_;
   size_t first_;
   Recurrence r_;
   Recurrence::Result result_;

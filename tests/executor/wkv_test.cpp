@@ -75,10 +75,10 @@ TEST_P(RwkvOps, GradientOfTheShiftAddsToWhatIsThere) {
     }
 }
 
-/// k, v, time_decay, time_first of a case, copied: the case moves its operands as it grows.
+/// k, v, time_decay, time_first of a case.
 struct Oracle {
   const Problem& p;
-  Values k, v, time_decay, time_first;
+  const Values &k, &v, &time_decay, &time_first;
 
   /// Of row s in the mean of row t.
   double exponent(int64_t t, int64_t s, int64_t i) const {
