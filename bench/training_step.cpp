@@ -1,11 +1,14 @@
 // Whole training steps of a model over sequences of given lengths, timed: our side of bench/compare.py.
 // Prints one JSON line: median step seconds, tokens per step, the plan's strategy, planned and measured peak bytes, the ISA.
+// With --trace every second step is recorded, and the line also has the median of what recording added to a step.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/median.h"
 #include "executor/cpu/isa.h"
@@ -13,6 +16,7 @@
 #include "executor/training/initialize.h"
 #include "executor/training/session.h"
 #include "executor/training/state.h"
+#include "executor/training/trace_collector.h"
 #include "graph/autodiff.h"
 #include "models/model.h"
 #include "planner/planner.h"
@@ -22,6 +26,7 @@ namespace {
 
 struct Options {
   std::string config;
+  std::string trace;
   std::vector<int64_t> lengths;
   std::string dtype = "f32";
   int64_t budget = 0;
@@ -56,6 +61,16 @@ void fill(Runtime& runtime, const Options& o, int64_t vocabulary) {
       [&](int64_t i) { return ids[static_cast<size_t>(i + 1)]; });
 }
 
+/// One step by the wall, with what the collector does after it.
+double step_seconds(Session& session, TraceCollector* trace) {
+  const int64_t start = now_ns();
+  Session::Watch watch;
+  if (trace) watch = [&](const Runtime&, int64_t step, int micro_batch) { trace->ran(step, micro_batch); };
+  const StepResult result = session.step([](Runtime&, int64_t, int) {}, watch);
+  if (trace) trace->finished(session.steps_done() - 1, result);
+  return 1e-9 * static_cast<double>(now_ns() - start);
+}
+
 nlohmann::json measure(const Options& o) {
   const auto model = model_from_file(o.config);
   const BatchSpec spec = spec_of(o);
@@ -72,15 +87,25 @@ nlohmann::json measure(const Options& o) {
   initialize_parameters(runtime, 0);
   fill(runtime, o, model->vocabulary());
   Session session(runtime, {}, 0);
-  std::vector<double> seconds;
-  for (int i = 0; i < o.steps; ++i) seconds.push_back(session.step([](Runtime&, int64_t, int) {}).seconds);
-  seconds.erase(seconds.begin(), seconds.begin() + std::min<std::ptrdiff_t>(2, o.steps - 1));
-  return {{"step_seconds_median", median(seconds)},
-          {"tokens", spec.tokens},
-          {"strategy", planned.plan->strategy},
-          {"planned_peak_bytes", planned.plan->arena_bytes},
-          {"measured_peak_bytes", runtime.resident_bytes()},
-          {"isa", cpu::isa_name()}};
+  std::optional<TraceCollector> trace;
+  if (!o.trace.empty()) trace.emplace(runtime, o.trace, nlohmann::json::object());
+  for (int i = 0; i < std::min(2, o.steps - 1); ++i) step_seconds(session, nullptr);
+  std::vector<double> plain, recorded, added;
+  for (int i = 2; i < o.steps || plain.empty(); ++i) {
+    plain.push_back(step_seconds(session, nullptr));
+    if (!trace) continue;
+    recorded.push_back(step_seconds(session, &*trace));
+    added.push_back(recorded.back() / plain.back() - 1);
+  }
+  nlohmann::json out = {{"step_seconds_median", median(plain)},
+                        {"tokens", spec.tokens},
+                        {"strategy", planned.plan->strategy},
+                        {"planned_peak_bytes", planned.plan->arena_bytes},
+                        {"measured_peak_bytes", runtime.resident_bytes()},
+                        {"isa", cpu::isa_name()}};
+  if (trace)
+    out.update({{"recorded_step_seconds_median", median(recorded)}, {"recording_overhead_median", median(added)}});
+  return out;
 }
 
 }  // namespace
@@ -96,6 +121,7 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--dtype", o.dtype)->capture_default_str();
   app.add_option("--budget", o.budget, "Arena bytes; 0: keep everything")->capture_default_str();
+  app.add_option("--trace", o.trace, "Record every second step here, and say what that costs");
   app.add_option("--steps", o.steps)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--threads", o.threads)->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
