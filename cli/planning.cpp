@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "executor/runtime/backend.h"
 #include "planner/cost/device.h"
 #include "planner/remat/strategy.h"
 #include "profiler/trace.h"
@@ -9,8 +10,9 @@
 namespace tidemark::cli {
 namespace {
 
-DeviceSpeed speed_of(const std::string& device, int threads) {
-  if (device.empty()) return cpu_speed(threads);
+DeviceSpeed speed_of(const BudgetOptions& options, int threads) {
+  const std::string& device = options.device;
+  if (device.empty()) return options.backend == "cuda" ? device_speed("h100") : cpu_speed(threads);
   DeviceSpeed speed = device_speed(device);
   if (speed.threads > 0 && speed.threads != threads)
     throw Error("cannot plan", device,
@@ -21,7 +23,7 @@ DeviceSpeed speed_of(const std::string& device, int threads) {
 }
 
 OpTimes op_times(const Graph& graph, const BudgetOptions& options, int threads) {
-  const DeviceSpeed speed = speed_of(options.device, threads);
+  const DeviceSpeed speed = speed_of(options, threads);
   if (options.profile.empty()) return analytic_times(graph, speed);
   return profiled_times(graph, speed, median_op_seconds(Trace(options.profile)));
 }
@@ -44,6 +46,22 @@ int64_t budget_bytes(const std::string& text, const PlanRequest& request, const 
   return static_cast<int64_t>(share * static_cast<double>(make_plan(graph, keep_all).unplanned_peak_bytes));
 }
 
+void check_backend(const std::string& backend) {
+  if (backend != "cuda") return;
+  if (const std::string why = why_no_cuda(); !why.empty())
+    throw Error("cannot run", "--backend cuda", why,
+                "use --backend cpu, or a build with CUDA on a machine with an NVIDIA driver",
+                ExitCode::failure);
+}
+
+Plan load_plan_for(const std::string& backend, const std::string& path, const Graph& graph) {
+  Plan plan = load_plan(path, graph);
+  if (plan.device.name != backend)
+    throw Error("cannot run the plan", path, "it is for " + plan.device.name,
+                "give --backend " + plan.device.name + ", or plan with --backend " + backend);
+  return plan;
+}
+
 }  // namespace
 
 void add_budget_options(CLI::App& command, BudgetOptions& o) {
@@ -59,11 +77,14 @@ void add_budget_options(CLI::App& command, BudgetOptions& o) {
                   "Seconds to look for a faster plan; 0: a fixed number of tries, the same plan everywhere")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command.add_option("--backend", o.backend, "Plan for cpu or cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
 }
 
 PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int threads, int micro_batches) {
   PlanRequest request;
-  request.device.threads = threads;
+  request.device = plan_device(options.backend, threads);
   request.micro_batches = micro_batches;
   request.times = op_times(graph, options, threads);
   request.strategy = options.strategy;
@@ -81,7 +102,8 @@ void add_plan_options(CLI::App& command, PlanOptions& o) {
 }
 
 Plan choose_plan(const Graph& graph, const PlanOptions& options, int threads, int micro_batches) {
-  if (!options.file.empty()) return load_plan(options.file, graph);
+  check_backend(options.budget.backend);
+  if (!options.file.empty()) return load_plan_for(options.budget.backend, options.file, graph);
   BudgetOptions budget = options.budget;
   if (budget.strategy.empty()) budget.strategy = budget.budget.empty() ? "keep-all" : "auto";
   const PlanRequest request = plan_request(graph, budget, threads, micro_batches);

@@ -29,14 +29,10 @@ struct Options {
   std::string save;
   int64_t save_every = 0;
   std::string resume;
-  std::string backend = "cpu";
   bool as_json = false;
 };
 
 void check(const Options& o) {
-  if (o.backend != "cpu")
-    throw Error("bad usage", "--backend " + o.backend, "this build has the CPU backend only",
-                "use --backend cpu");
   if (!(o.rate.peak > 0) || !std::isfinite(o.rate.peak))
     throw Error("bad usage", "--learning-rate", "it must be above 0", "use 1e-3");
   if (o.save_every > 0 && o.save.empty())
@@ -201,7 +197,6 @@ void add_train(CLI::App& app, ExitCode&) {
   command->add_option("--save-every", o->save_every, "And one every so many steps")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--trace", o->trace, "Record a trace (run.tide)");
-  command->add_option("--backend", o->backend, "cpu")->capture_default_str();
   command->add_flag("--json", o->as_json, "Print JSON");
   command->callback([o] { run(*o); });
 }

@@ -18,16 +18,29 @@ endif()
 
 add_library(tidemark_options INTERFACE)
 target_include_directories(tidemark_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(tidemark_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+target_compile_options(
+  tidemark_options
+  INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor>"
+    # nvcc writes line markers that -Wpedantic objects to.
+    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow,-Wnon-virtual-dtor>")
 # GCC 12 sees overlapping copies inside std::string that are not there (its bug 105651).
-target_compile_options(tidemark_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+target_compile_options(tidemark_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
 if(TIDEMARK_WERROR)
-  target_compile_options(tidemark_options INTERFACE -Werror)
+  target_compile_options(
+    tidemark_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>
+                               $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>
+                               $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Werror>)
 endif()
 if(TIDEMARK_SANITIZE)
   target_compile_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE}
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(tidemark_options INTERFACE -fsanitize=${TIDEMARK_SANITIZE})
+endif()
+
+if(TIDEMARK_PORTABLE)
+  list(PREPEND CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  target_link_options(tidemark_options INTERFACE -static-libstdc++ -static-libgcc)
 endif()
 
 # tidemark_module(NAME SOURCES… LINK targets…): the library tidemark_NAME.

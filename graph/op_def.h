@@ -41,9 +41,13 @@ struct Work {
   double bytes = 0;
 };
 
+/// Whose kernels run the ops: their scratch space differs.
+enum class DeviceKind : uint8_t { cpu, cuda };
+
 /// The facts about a device that change an op's workspace.
 struct DeviceTraits {
-  int threads = 1;
+  int threads = 1;  ///< of a CPU
+  DeviceKind kind = DeviceKind::cpu;
 };
 
 /// Output `out` shares the storage of input `in`. `required`: always, the op updates it (AdamW's
@@ -94,7 +98,8 @@ class OpDef {
   /// (docs/decisions/0003), hands these on and returns the loss. Empty: the op is no loss.
   std::function<ValueId(GradientContext&, double scale)> loss_gradient = {};
   std::function<Work(const OpView&)> work;
-  /// Scratch bytes while it runs, empty: none. Must not depend on data, only on shapes and the device.
+  /// Scratch bytes of its CPU kernel, empty: none. Must not depend on data, only on shapes and the device.
+  /// What asks for a device's is workspace_bytes().
   std::function<int64_t(const OpView&, const DeviceTraits&)> workspace = {};
   std::vector<Alias> aliases = {};
   /// Bandwidth-bound and short: worth recomputing even where memory is not scarce.
@@ -106,6 +111,9 @@ class OpDef {
   bool variadic() const;          ///< takes any number of inputs
   bool variadic_outputs() const;  ///< names its outputs itself (Graph::NewOp::outputs)
 };
+
+/// Scratch bytes of an op's kernel on a device. An opaque op's are the same everywhere.
+int64_t workspace_bytes(const OpView& op, const DeviceTraits& device);
 
 /// All ops that can run, in a fixed order.
 const std::vector<const OpDef*>& op_registry();

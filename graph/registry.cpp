@@ -1,6 +1,8 @@
 #include <array>
 
 #include "base/error.h"
+#include "graph/cuda_workspace.h"
+#include "graph/opaque.h"
 #include "graph/ops/all.h"
 
 namespace tidemark {
@@ -105,6 +107,12 @@ bool OpDef::variadic() const {
 
 bool OpDef::variadic_outputs() const {
   return !output_names.empty() && output_names.back().back() == '*';
+}
+
+int64_t workspace_bytes(const OpView& op, const DeviceTraits& device) {
+  const OpDef& def = *op.op().def;
+  if (device.kind == DeviceKind::cuda && !is_opaque(op.op())) return cuda::workspace(op);
+  return def.workspace ? def.workspace(op, device) : 0;
 }
 
 const std::vector<const OpDef*>& op_registry() {

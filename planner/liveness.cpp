@@ -165,10 +165,8 @@ void Binder::bind_step(int32_t step) {
       bound.outputs[out] = storage_for(step, static_cast<int>(out), ins, bound);
     occupy(bound.outputs[out], outs[out], step);
   }
-  if (op.def->workspace) {
-    const int64_t bytes = op.def->workspace(OpView(graph_, op), device_);
-    if (bytes > 0) bound.workspace = add_buffer(Category::workspace, bytes, step);
-  }
+  if (const int64_t bytes = workspace_bytes(OpView(graph_, op), device_); bytes > 0)
+    bound.workspace = add_buffer(Category::workspace, bytes, step);
   schedule_.steps.push_back(std::move(bound));
 }
 

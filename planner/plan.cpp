@@ -26,6 +26,18 @@ void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
 
 }  // namespace
 
+PlanDevice plan_device(const std::string& name, int threads) {
+  PlanDevice device{.name = name, .threads = threads};
+  if (traits_of(device).kind == DeviceKind::cuda) device.page_bytes = int64_t{2} << 20;
+  return device;
+}
+
+DeviceTraits traits_of(const PlanDevice& device) {
+  if (device.name == "cpu") return {.threads = device.threads, .kind = DeviceKind::cpu};
+  if (device.name == "cuda") return {.threads = device.threads, .kind = DeviceKind::cuda};
+  throw Error("bad plan", "device: name", "there is no device '" + device.name + "'", "plan for cpu or cuda");
+}
+
 std::array<int32_t, kPhaseCount> phase_starts(const Graph& graph, const Schedule& schedule) {
   const auto steps = static_cast<int32_t>(schedule.steps.size());
   int32_t body = steps, backward = steps, end = 0;  // end: behind the last step of the body

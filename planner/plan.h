@@ -17,10 +17,15 @@ namespace tidemark {
 enum class Decision : uint8_t { keep, recompute };  ///< offload, shard: not yet made by any strategy
 
 struct PlanDevice {
-  std::string name = "cpu";
-  int threads = 1;
+  std::string name = "cpu";   ///< or "cuda"
+  int threads = 1;            ///< of a CPU
   int64_t page_bytes = 4096;  ///< granularity of the arena's size
 };
+
+/// "cpu" with so many threads, or "cuda" with the pages that cudaMalloc takes from a GPU. Throws Error where
+/// there is no such device.
+PlanDevice plan_device(const std::string& name, int threads);
+DeviceTraits traits_of(const PlanDevice& device);
 
 struct Plan {
   std::string graph_name;

@@ -167,7 +167,7 @@ Plan plan_from_json(const json& document, const Graph& graph, const std::string&
   plan.cost_model = settings.text("cost_model");
   settings.finish();
   try {
-    plan.schedule = make_schedule(graph, read_order(root, graph), {.threads = plan.device.threads});
+    plan.schedule = make_schedule(graph, read_order(root, graph), traits_of(plan.device));
     read_buffers(root, graph, plan);
     finish_plan(graph, plan);
   } catch (const Error& error) {

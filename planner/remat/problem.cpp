@@ -18,7 +18,7 @@ RematProblem::RematProblem(const Graph& graph, std::vector<double> op_seconds, c
     : graph_(graph),
       op_seconds_(std::move(op_seconds)),
       device_(device),
-      traits_{.threads = device.threads},
+      traits_(traits_of(device)),
       micro_batches_(micro_batches),
       chain_(find_chain(graph)),
       stages_(graph, chain_, op_seconds_, traits_),

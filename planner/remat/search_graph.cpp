@@ -57,7 +57,7 @@ class Flattener {
     SearchGraph::Op& flat = op(id);
     const bool body = o.phase == Phase::forward || o.phase == Phase::backward;
     flat.seconds = op_seconds_[static_cast<size_t>(id)] * (body ? micro_batches_ : 1);
-    if (o.def->workspace) flat.workspace = aligned(o.def->workspace(OpView(graph_, o), device_));
+    flat.workspace = aligned(workspace_bytes(OpView(graph_, o), device_));
     flat.recomputable = may_run_again(o);
     flat.movable = o.phase != Phase::prepare;
     for (ValueId v : o.inputs) {

@@ -1,6 +1,7 @@
 // What a user types wrong or feeds in: one line that says what, where, why, and the right exit status.
 #include <sstream>
 
+#include "executor/runtime/backend.h"
 #include "tests/cli/command.h"
 
 namespace tidemark {
@@ -152,9 +153,20 @@ TEST_F(Usage, APlanForFewerThreads) {
               HasSubstr("plan again with --threads 2"));
 }
 
-TEST_F(Usage, OnlyTheCpu) {
-  EXPECT_THAT(error_of(train({"--steps", "1", "--backend", "cuda"}), 2),
-              HasSubstr("--backend cuda: this build has the CPU backend only"));
+TEST_F(Usage, ABackendThatIsNotHere) {
+  EXPECT_THAT(error_of(train({"--steps", "1", "--backend", "tpu"}), 2), HasSubstr("--backend"));
+  if (why_no_cuda().empty()) return;
+  EXPECT_THAT(error_of(train({"--steps", "1", "--backend", "cuda"}), 3),
+              HasSubstr("cannot run: --backend cuda: " + why_no_cuda()));
+}
+
+TEST_F(Usage, APlanForAnotherBackend) {
+  ASSERT_EQ(run({"plan", "--model", "llama-tiny", "--batch", "2", "--length", "32", "--threads", "2",
+                 "--backend", "cuda", "--out", path("plan.json")})
+                .status,
+            0);
+  EXPECT_THAT(error_of(train({"--steps", "1", "--plan", path("plan.json")}), 2),
+              HasSubstr("it is for cuda; give --backend cuda"));
 }
 
 }  // namespace

@@ -6,11 +6,13 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <memory>
 
 #include "executor/cpu/isa.h"
 #include "executor/cpu/thread_pool.h"
 #include "executor/kernel.h"
+#include "tests/executor/op_device.h"
 
 namespace tidemark::test {
 namespace {
@@ -18,25 +20,29 @@ namespace {
 constexpr size_t kFence = 256;
 constexpr std::byte kFenceByte{0xA5};
 
-/// Bytes between two fences, starting at NaN.
+/// Bytes between two fences, starting at NaN, in a device's memory or the host's.
 class FencedBuffer {
  public:
-  FencedBuffer(int64_t bytes, int64_t shift) : size_(static_cast<size_t>(bytes)) {
-    memory_.assign(size_ + 2 * kFence + 128 + static_cast<size_t>(shift), kFenceByte);
-    const auto start = reinterpret_cast<uintptr_t>(memory_.data()) + kFence;
-    data_ = memory_.data() + kFence + (64 - start % 64) % 64 + shift;
+  FencedBuffer(int64_t bytes, int64_t shift, OpDevice* device)
+      : size_(static_cast<size_t>(bytes)),
+        whole_(size_ + 2 * kFence + 128 + static_cast<size_t>(shift)),
+        memory_(device ? static_cast<std::byte*>(device->allocate(whole_)) : new std::byte[whole_],
+                [device](std::byte* p) { device ? device->release(p) : delete[] p; }) {
+    std::memset(memory_.get(), static_cast<int>(kFenceByte), whole_);
+    const auto start = reinterpret_cast<uintptr_t>(memory_.get()) + kFence;
+    data_ = memory_.get() + kFence + (64 - start % 64) % 64 + shift;
     std::memset(data_, 0xff, size_);
   }
   std::byte* data() const { return data_; }
   bool fences_hold() const {
-    for (const std::byte* p = memory_.data(); p < memory_.data() + memory_.size(); ++p)
-      if ((p < data_ || p >= data_ + size_) && *p != kFenceByte) return false;
-    return true;
+    const auto holds = [](std::byte b) { return b == kFenceByte; };
+    return std::all_of(memory_.get(), data_, holds) &&
+           std::all_of(data_ + size_, memory_.get() + whole_, holds);
   }
 
  private:
-  size_t size_;
-  std::vector<std::byte> memory_;
+  size_t size_, whole_;
+  std::unique_ptr<std::byte, std::function<void(std::byte*)>> memory_;
   std::byte* data_;
 };
 
@@ -147,7 +153,7 @@ std::vector<Values> OpCase::run(const Run& options) const {
     in.push_back(nullptr);
     if (inputs_[i].empty()) continue;
     const int64_t item = size_of(types_[i].dtype);
-    in[i] = std::make_shared<FencedBuffer>(types_[i].bytes(), options.shift * item);
+    in[i] = std::make_shared<FencedBuffer>(types_[i].bytes(), options.shift * item, options.device);
     for (size_t k = 0; k < inputs_[i].size(); ++k)
       write(types_[i].dtype, inputs_[i][k], in[i]->data() + static_cast<int64_t>(k) * item);
   }
@@ -161,17 +167,22 @@ std::vector<Values> OpCase::run(const Run& options) const {
   for (size_t i = 0; i < out.size(); ++i)
     if (!out[i] && view.has_out(static_cast<int>(i))) {
       const TensorType& type = view.out(static_cast<int>(i));
-      out[i] = std::make_shared<FencedBuffer>(type.bytes(), options.shift * size_of(type.dtype));
+      out[i] =
+          std::make_shared<FencedBuffer>(type.bytes(), options.shift * size_of(type.dtype), options.device);
     }
 
   const int planned = options.planned_threads > 0 ? options.planned_threads : options.threads;
-  const int64_t scratch = op.def->workspace ? op.def->workspace(view, {planned}) : 0;
-  const FencedBuffer workspace(scratch, 0);
+  const int64_t scratch = workspace_bytes(
+      view, {.threads = planned, .kind = options.device ? DeviceKind::cuda : DeviceKind::cpu});
+  const FencedBuffer workspace(scratch, 0, options.device);
   ThreadPool pool(options.threads);
   KernelArgs args{view, {}, {}, workspace.data(), scratch, &pool};
   for (const auto& buffer : in) args.inputs.push_back(buffer ? buffer->data() : nullptr);
   for (const auto& buffer : out) args.outputs.push_back(buffer ? buffer->data() : nullptr);
-  find_cpu_kernel(kind_)(args);
+  if (options.device)
+    options.device->run(kind_, args);
+  else
+    find_cpu_kernel(kind_)(args);
 
   EXPECT_TRUE(workspace.fences_hold()) << kind_ << " wrote outside its workspace of " << scratch << " bytes";
   for (size_t i = 0; i < in.size(); ++i) {
@@ -190,14 +201,10 @@ std::vector<Values> OpCase::run(const Run& options) const {
   return results;
 }
 
-void OpCase::check(const std::vector<Values>& expected, double relative) const {
-  if (relative == 0) relative = dtype_ == DType::bf16 ? 8e-3 : 1e-5;
-  const cpu::Isa before = cpu::isa();
-  for (cpu::Isa isa : {cpu::Isa::avx2, cpu::Isa::avx512}) {
-    if (!cpu::isa_available(isa)) continue;
-    cpu::set_isa(isa);
-    SCOPED_TRACE(kind_ + " in " + std::string(name_of(dtype_)) + " on " + std::string(cpu::isa_name()));
-    const std::vector<Values> result = run({});
+std::vector<Values> OpCase::check_near(const Run& first, const std::vector<Values>& expected,
+                                       double relative) const {
+  std::vector<Values> result = run(first);
+  const auto compare = [&] {
     ASSERT_EQ(result.size(), expected.size());
     for (size_t i = 0; i < result.size(); ++i) {
       ASSERT_EQ(result[i].size(), expected[i].size()) << "output " << i;
@@ -214,23 +221,58 @@ void OpCase::check(const std::vector<Values>& expected, double relative) const {
                           << " to within " << margin;
       }
     }
-    const auto expect_same = [&](const Run& options, const std::string& how) {
-      const std::vector<Values> other = run(options);
-      for (size_t i = 0; i < result.size(); ++i)
-        EXPECT_TRUE(same_bits(result[i], other[i])) << "output " << i << " differs " << how;
-    };
-    expect_same({.threads = 2}, "with 2 threads");
-    expect_same({.threads = 5, .shift = 1}, "with 5 threads and at other addresses");
-    expect_same({.threads = 2, .planned_threads = 5}, "with fewer threads than planned");
-    const std::vector<Alias>& aliases = find_op(kind_, "test").aliases;
-    for (size_t a = 0; a < aliases.size(); ++a) {
-      if (aliases[a].required) continue;
-      expect_same(
-          {.threads = 2, .alias = static_cast<int>(a)},
-          "with output " + std::to_string(aliases[a].out) + " over input " + std::to_string(aliases[a].in));
-    }
+  };
+  compare();
+  return result;
+}
+
+void OpCase::check_same(const std::vector<Values>& results, const Run& options,
+                        const std::string& how) const {
+  const std::vector<Values> other = run(options);
+  for (size_t i = 0; i < results.size(); ++i)
+    EXPECT_TRUE(same_bits(results[i], other[i])) << "output " << i << " differs " << how;
+}
+
+void OpCase::check_aliases(const std::vector<Values>& results, Run options) const {
+  const std::vector<Alias>& aliases = find_op(kind_, "test").aliases;
+  for (size_t a = 0; a < aliases.size(); ++a) {
+    if (aliases[a].required) continue;
+    options.alias = static_cast<int>(a);
+    check_same(
+        results, options,
+        "with output " + std::to_string(aliases[a].out) + " over input " + std::to_string(aliases[a].in));
+  }
+}
+
+void OpCase::check_on_cpu(const std::vector<Values>& expected, double relative) const {
+  const cpu::Isa before = cpu::isa();
+  for (cpu::Isa isa : {cpu::Isa::avx2, cpu::Isa::avx512}) {
+    if (!cpu::isa_available(isa)) continue;
+    cpu::set_isa(isa);
+    SCOPED_TRACE("on " + std::string(cpu::isa_name()));
+    const std::vector<Values> result = check_near({}, expected, relative);
+    check_same(result, {.threads = 2}, "with 2 threads");
+    check_same(result, {.threads = 5, .shift = 1}, "with 5 threads and at other addresses");
+    check_same(result, {.threads = 2, .planned_threads = 5}, "with fewer threads than planned");
+    check_aliases(result, {.threads = 2});
   }
   cpu::set_isa(before);
+}
+
+// What is promised of addresses is less: buffers are 64 bytes aligned (planner/arena/alignment.h).
+void OpCase::check_on(OpDevice& device, const std::vector<Values>& expected, double relative) const {
+  SCOPED_TRACE("on " + device.name());
+  const std::vector<Values> result = check_near({.device = &device}, expected, relative);
+  check_same(result, {.device = &device}, "when it runs again");
+  check_aliases(result, {.device = &device});
+}
+
+void OpCase::check(const std::vector<Values>& expected, double relative) const {
+  if (relative == 0) relative = dtype_ == DType::bf16 ? 8e-3 : 1e-5;
+  SCOPED_TRACE(kind_ + " in " + std::string(name_of(dtype_)));
+  check_on_cpu(expected, relative);
+  for (const auto& device : op_devices())
+    if (device->has(kind_)) check_on(*device, expected, relative);
 }
 
 }  // namespace tidemark::test

@@ -15,6 +15,8 @@ namespace tidemark::test {
 using Values = std::vector<double>;
 using Operands = std::deque<Values>;
 
+class OpDevice;
+
 class OpCase {
  public:
   explicit OpCase(std::string kind, Attributes attributes = {}, DType dtype = DType::f32);
@@ -35,19 +37,28 @@ class OpCase {
 
   struct Run {
     int threads = 1;
-    int planned_threads = 0;  ///< that the workspace is for; 0: as threads
-    int alias = -1;           ///< index of the optional alias to use, -1: none
-    int64_t shift = 0;        ///< of every operand, in elements
+    int planned_threads = 0;     ///< that the workspace is for; 0: as threads
+    int alias = -1;              ///< index of the optional alias to use, -1: none
+    int64_t shift = 0;           ///< of every operand, in elements
+    OpDevice* device = nullptr;  ///< nullptr: the CPU's kernel, on `threads`
   };
   /// Outputs as stored; a ::testing failure where the kernel wrote what it must not.
   std::vector<Values> run(const Run& options) const;
 
-  /// run() and the promises, under each instruction set. Allows `relative` of the value plus `relative`
-  /// of the output's root mean square (0: a fitting one for the dtype).
+  /// run() and the promises, under each instruction set and on each device that has the op. Allows `relative`
+  /// of the value plus `relative` of the output's root mean square (0: a fitting one for the dtype).
   void check(const std::vector<Values>& expected, double relative = 0) const;
 
  private:
   OpCase& add(TensorType type, const Values& values);
+  void check_on_cpu(const std::vector<Values>& expected, double relative) const;
+  void check_on(OpDevice& device, const std::vector<Values>& expected, double relative) const;
+  /// The results of run(first), which must be near what is expected; and what other runs must repeat.
+  std::vector<Values> check_near(const Run& first, const std::vector<Values>& expected,
+                                 double relative) const;
+  void check_same(const std::vector<Values>& results, const Run& run, const std::string& how) const;
+  /// With each optional alias in turn.
+  void check_aliases(const std::vector<Values>& results, Run run) const;
 
   std::string kind_;
   Attributes attributes_;

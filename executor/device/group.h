@@ -1,0 +1,80 @@
+// What a device kernel is written in: the work of one group of lanes (a CUDA block), in phases.
+//
+// A kernel body is a function of (group, block index). All work in it stands in group.each(n, f), which runs
+// f(0) … f(n - 1) in any order, or at once, and ends with a barrier; so the same text is right as a CUDA
+// block and as a loop on the host, where the tests run it in both directions. Between phases, lanes meet in
+// memory only: the arena's, or the group's shared scratch.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "executor/cpu/bf16.h"
+
+#ifdef __CUDACC__
+#define TIDEMARK_HOST_DEVICE __host__ __device__
+#define TIDEMARK_DEVICE __device__
+#define TIDEMARK_BODY [=] __device__
+#else
+#define TIDEMARK_HOST_DEVICE
+/// Of what takes a group.
+#define TIDEMARK_DEVICE
+/// Begins the lambda that is a kernel: it captures by value.
+#define TIDEMARK_BODY [=]
+#endif
+
+namespace tidemark::device {
+
+TIDEMARK_HOST_DEVICE inline float to_float(float x) {
+  return x;
+}
+TIDEMARK_HOST_DEVICE inline float to_float(Bf16 x) {
+  union {
+    uint32_t bits;
+    float value;
+  } u;
+  u.bits = static_cast<uint32_t>(x.bits) << 16;
+  return u.value;
+}
+
+TIDEMARK_HOST_DEVICE inline void store(float* at, float x) {
+  *at = x;
+}
+/// To the nearest, ties to even; NaN stays NaN.
+TIDEMARK_HOST_DEVICE inline void store(Bf16* at, float x) {
+  union {
+    float value;
+    uint32_t bits;
+  } u;
+  u.value = x;
+  const bool nan = (u.bits & 0x7fffffff) > 0x7f800000;
+  at->bits = static_cast<uint16_t>(nan ? u.bits >> 16 | 0x40 : (u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
+}
+
+TIDEMARK_HOST_DEVICE inline float sigmoid(float x) {
+  return 1.0f / (1.0f + expf(-x));
+}
+
+template <typename T>
+TIDEMARK_HOST_DEVICE inline T smaller(T a, T b) {
+  return a < b ? a : b;
+}
+template <typename T>
+TIDEMARK_HOST_DEVICE inline T larger(T a, T b) {
+  return a < b ? b : a;
+}
+
+/// The last sequence of cu_seqlens' `entries` that begins at or before `row`.
+TIDEMARK_HOST_DEVICE inline int64_t sequence_at(const int32_t* cu_seqlens, int64_t entries, int64_t row) {
+  int64_t low = 0, high = entries;
+  while (high - low > 1) {
+    const int64_t middle = (low + high) / 2;
+    if (cu_seqlens[middle] <= row)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+}  // namespace tidemark::device

@@ -1,0 +1,93 @@
+// Runs device kernels on the host, a lane at a time: for tests, which have no GPU to run them on.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "executor/device/group.h"
+#include "executor/device/matmul.h"
+
+namespace tidemark::device {
+
+/// `backwards`: lanes take their turns from the last to the first. What depends on the order is a race.
+class SerialGroup {
+ public:
+  SerialGroup(std::byte* shared, bool backwards) : shared_(shared), backwards_(backwards) {}
+
+  template <typename F>
+  void each(int64_t n, const F& f) {
+    for (int64_t i = 0; i < n; ++i) f(backwards_ ? n - 1 - i : i);
+  }
+  /// The sum of f(i), in an order that is the same each time; every lane gets it.
+  template <typename T, typename F>
+  T sum(int64_t n, const F& f) {
+    T total = 0;
+    for (int64_t i = 0; i < n; ++i) total += f(i);
+    return total;
+  }
+  template <typename T, typename F>
+  T max(int64_t n, T lowest, const F& f) {
+    for (int64_t i = 0; i < n; ++i) lowest = larger(lowest, f(i));
+    return lowest;
+  }
+  template <typename T>
+  T* shared() {
+    return reinterpret_cast<T*>(shared_);
+  }
+
+ private:
+  std::byte* shared_;
+  bool backwards_;
+};
+
+class SerialDevice {
+ public:
+  using Group = SerialGroup;
+
+  explicit SerialDevice(bool backwards) : backwards_(backwards) {}
+
+  template <typename Body>
+  void launch(int64_t blocks, int /*lanes*/, int64_t shared_bytes, const Body& body) {
+    for (int64_t i = 0; i < blocks; ++i) {
+      // A block finds scratch that holds anything, and no more of it than it asked for.
+      std::vector<std::byte> scratch(static_cast<size_t>(shared_bytes), std::byte{0xff});
+      SerialGroup group(scratch.data(), backwards_);
+      body(group, backwards_ ? blocks - 1 - i : i);
+    }
+  }
+  template <typename Body>
+  void each(int64_t n, const Body& body) {
+    for (int64_t i = 0; i < n; ++i) body(backwards_ ? n - 1 - i : i);
+  }
+  void zero(void* at, int64_t bytes) { std::memset(at, 0, static_cast<size_t>(bytes)); }
+  void matmul(const Matmul& product) {
+    product.dtype == DType::bf16 ? multiply<Bf16>(product) : multiply<float>(product);
+  }
+
+ private:
+  template <typename T>
+  static void multiply(const Matmul& p) {
+    p.c_dtype == DType::bf16 ? multiply<T, Bf16>(p) : multiply<T, float>(p);
+  }
+  template <typename T, typename C>
+  static void multiply(const Matmul& p) {
+    const T* const a = static_cast<const T*>(p.a);
+    const T* const b = static_cast<const T*>(p.b);
+    std::memset(p.workspace, 0xff, 64);  // it is there to be written
+    for (int64_t i = 0; i < p.m; ++i)
+      for (int64_t j = 0; j < p.n; ++j) {
+        float sum = 0;
+        for (int64_t l = 0; l < p.k; ++l)
+          sum += to_float(p.a_transposed ? a[l * p.lda + i] : a[i * p.lda + l]) *
+                 to_float(p.b_transposed ? b[j * p.ldb + l] : b[l * p.ldb + j]);
+        if (p.bias) sum += to_float(static_cast<const T*>(p.bias)[j]);
+        if (p.start) sum += to_float(static_cast<const C*>(p.start)[i * p.ldc + j]);
+        store(static_cast<C*>(p.c) + i * p.ldc + j, sum);
+      }
+  }
+
+  bool backwards_;
+};
+
+}  // namespace tidemark::device

@@ -1,0 +1,23 @@
+// The device kernels, one per line of device_ops.def.
+#pragma once
+
+#include "executor/ops/attention_device.h"
+#include "executor/ops/batch_norm_device.h"
+#include "executor/ops/binary_cross_entropy_device.h"
+#include "executor/ops/columns_device.h"
+#include "executor/ops/cross_entropy_device.h"
+#include "executor/ops/diagonal_scan_device.h"
+#include "executor/ops/dropout_device.h"
+#include "executor/ops/embedding_device.h"
+#include "executor/ops/layer_norm_device.h"
+#include "executor/ops/linear_device.h"
+#include "executor/ops/masked_linear_device.h"
+#include "executor/ops/optimizer_device.h"
+#include "executor/ops/pointwise_device.h"
+#include "executor/ops/pool_device.h"
+#include "executor/ops/rms_norm_device.h"
+#include "executor/ops/rope_device.h"
+#include "executor/ops/scale_rows_device.h"
+#include "executor/ops/skip_gelu_device.h"
+#include "executor/ops/token_shift_device.h"
+#include "executor/ops/wkv_device.h"

@@ -1,0 +1,248 @@
+// Attention in tiles: online softmax (Milakov & Gimelshein 2018; Dao et al. 2022, FlashAttention), and a
+// gradient in which every sum has one writer: dk and dv by blocks of keys, dq by blocks of queries.
+#pragma once
+
+#include "executor/ops/attention_device_tile.h"
+#include "graph/cuda_workspace.h"
+
+namespace tidemark::ops {
+
+template <typename T>
+DeviceAttention<T> device_attention(const KernelArgs& args, int first) {
+  const Attributes& attributes = args.op.attributes();
+  DeviceAttention<T> a;
+  a.heads = attributes.integer("heads");
+  a.kv_heads = attributes.integer("kv_heads");
+  a.causal = attributes.flag("causal");
+  a.scale = static_cast<float>(attributes.number("scale"));
+  a.tokens = args.op.in(first).shape[0];
+  a.dim = args.op.in(first).shape[1] / a.heads;
+  a.q = args.in<T>(first);
+  a.k = args.in<T>(first + 1);
+  a.v = args.in<T>(first + 2);
+  return a;
+}
+
+/// Queries of a block, here and below also its keys: as many as fit into a block's shared memory.
+inline int64_t attention_tile_rows(int64_t dim) {
+  return dim <= 128 ? 64 : dim <= 256 ? 32 : 16;
+}
+inline int64_t attention_grad_tile_rows(int64_t dim) {
+  return dim <= 64 ? 64 : dim <= 128 ? 32 : 16;
+}
+
+template <typename T, typename Device>
+void attention_typed(const KernelArgs& args, Device& device) {
+  using Group = typename Device::Group;
+  DeviceAttention<T> a = device_attention<T>(args, 0);
+  a.cu_seqlens = args.in<int32_t>(3);
+  a.entries = args.op.in(3).shape[0];
+  T* const o = args.out<T>(0);
+  float* const lse = args.out<float>(1);
+  const AttentionTiles tiles{attention_tile_rows(a.dim), a.dim};
+  const int64_t blocks = (a.tokens + tiles.rows - 1) / tiles.rows;
+  const int64_t floats = 3 * tiles.operand() + tiles.scores() + 3 * tiles.rows;
+  device.launch(
+      blocks * a.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
+      TIDEMARK_BODY(Group & group, int64_t index) {
+        // The last queries of a sequence see the most keys: the longest blocks first.
+        const int64_t head = index % a.heads, begin = (blocks - 1 - index / a.heads) * tiles.rows;
+        float* at = group.template shared<float>();
+        float* const q = at;
+        float* const kv = at += tiles.operand();
+        float* const out = at += tiles.operand();
+        float* const scores = at += tiles.operand();
+        float* const top = at += tiles.scores();
+        float* const sum = at += tiles.rows;
+        float* const shrink = at += tiles.rows;
+        const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.rows), tiles.rows};
+        find_seen_keys(group, a, begin, seen);
+        load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), begin, a.tokens, q);
+        group.each(tiles.operand(), [&](int64_t i) { out[i] = 0; });
+        group.each(tiles.rows, [&](int64_t i) {
+          top[i] = -INFINITY;
+          sum[i] = 0;
+        });
+        const int64_t keys_end = seen.end_of_all(a, begin);
+        for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
+          load_tile(group, tiles, a.k + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
+          multiply_rows(group, tiles, q, kv, a.scale, scores);
+          group.each(tiles.rows, [&](int64_t i) {
+            float* const s = scores + i * tiles.scores_ld();
+            float highest = top[i];
+            for (int64_t j = 0; j < tiles.rows; ++j)
+              if (seen.sees(i, key + j)) highest = device::larger(highest, s[j]);
+            float total = 0;
+            for (int64_t j = 0; j < tiles.rows; ++j) {
+              s[j] = seen.sees(i, key + j) ? expf(s[j] - highest) : 0.0f;
+              total += s[j];
+            }
+            // Before its first key a row has seen nothing: -inf - -inf is no number.
+            shrink[i] = highest == top[i] ? 1.0f : expf(top[i] - highest);
+            sum[i] = sum[i] * shrink[i] + total;
+            top[i] = highest;
+          });
+          load_tile(group, tiles, a.v + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
+          group.each(tiles.rows * tiles.ld(), [&](int64_t i) { out[i] *= shrink[i / tiles.ld()]; });
+          add_product<false>(group, tiles, scores, kv, 1, out);
+        }
+        store_tile(
+            group, tiles, a.tokens, a.q_columns(), begin, out, [&](int64_t i) { return 1 / sum[i]; },
+            o + head * a.dim);
+        group.each(device::smaller(tiles.rows, a.tokens - begin),
+                   [&](int64_t i) { lse[head * a.tokens + begin + i] = top[i] + logf(sum[i]); });
+      });
+}
+
+template <typename Device>
+void attention_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.in(0), attention_typed, args, device);
+}
+
+/// What both passes of the gradient read.
+template <typename T>
+struct DeviceAttentionGrad {
+  DeviceAttention<T> forward;
+  const T* d_o = nullptr;
+  const float* lse = nullptr;
+  const float* delta = nullptr;  ///< f32[heads, tokens]: o . do of each query
+};
+
+/// Of a tile of queries and one of keys, both loaded: scores becomes the probabilities, dscores the scores'
+/// gradients, times the scale.
+template <typename T, typename Group>
+TIDEMARK_DEVICE void differentiate_tile(Group& group, const AttentionTiles& tiles,
+                                        const DeviceAttentionGrad<T>& g, int64_t head, int64_t query,
+                                        int64_t key, const SeenKeys& seen, float* scores, float* dscores) {
+  const DeviceAttention<T>& a = g.forward;
+  group.each(tiles.rows * tiles.rows, [&](int64_t at) {
+    const int64_t i = at / tiles.rows, j = at % tiles.rows;
+    float* const p = scores + i * tiles.scores_ld() + j;
+    float* const dp = dscores + i * tiles.scores_ld() + j;
+    const bool sees = seen.sees(i, key + j);
+    const int64_t row = head * a.tokens + query + i;
+    *p = sees ? expf(*p - g.lse[row]) : 0.0f;
+    *dp = sees ? *p * (*dp - g.delta[row]) * a.scale : 0.0f;
+  });
+}
+
+/// A block of keys at a time, over the queries of all heads that read them.
+template <typename T, typename Device>
+void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk, T* dv) {
+  using Group = typename Device::Group;
+  const DeviceAttention<T>& shape = g.forward;
+  const AttentionTiles tiles{attention_grad_tile_rows(shape.dim), shape.dim};
+  const int64_t blocks = (shape.tokens + tiles.rows - 1) / tiles.rows;
+  const int64_t floats = 6 * tiles.operand() + 2 * tiles.scores();
+  device.launch(
+      blocks * shape.kv_heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
+      TIDEMARK_BODY(Group & group, int64_t index) {
+        const DeviceAttention<T>& a = g.forward;
+        const int64_t kv_head = index % a.kv_heads, key = index / a.kv_heads * tiles.rows;
+        const int64_t per_group = a.heads / a.kv_heads;
+        float* at = group.template shared<float>();
+        float* const k = at;
+        float* const v = at += tiles.operand();
+        float* const q = at += tiles.operand();
+        float* const d_o = at += tiles.operand();
+        float* const dk_sum = at += tiles.operand();
+        float* const dv_sum = at += tiles.operand();
+        float* const scores = at += tiles.operand();
+        float* const dscores = at += tiles.scores();
+        const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.scores()), tiles.rows};
+        load_tile(group, tiles, a.k + kv_head * a.dim, a.kv_columns(), key, a.tokens, k);
+        load_tile(group, tiles, a.v + kv_head * a.dim, a.kv_columns(), key, a.tokens, v);
+        group.each(tiles.operand(), [&](int64_t i) { dk_sum[i] = dv_sum[i] = 0; });
+        // Of the sequences that have a key here: from the first one's first query to the last one's last.
+        const int64_t last_key = device::smaller(key + tiles.rows, a.tokens) - 1;
+        const int64_t last = a.cu_seqlens[device::sequence_at(a.cu_seqlens, a.entries, last_key) + 1];
+        const int64_t first =
+            a.causal ? key : a.cu_seqlens[device::sequence_at(a.cu_seqlens, a.entries, key)];
+        for (int64_t head = kv_head * per_group; head < (kv_head + 1) * per_group; ++head)
+          for (int64_t query = first; query < last; query += tiles.rows) {
+            find_seen_keys(group, a, query, seen);
+            load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), query, a.tokens, q);
+            load_tile(group, tiles, g.d_o + head * a.dim, a.q_columns(), query, a.tokens, d_o);
+            multiply_rows(group, tiles, q, k, a.scale, scores);
+            multiply_rows(group, tiles, d_o, v, 1, dscores);
+            differentiate_tile(group, tiles, g, head, query, key, seen, scores, dscores);
+            add_product<true>(group, tiles, scores, d_o, 1, dv_sum);
+            add_product<true>(group, tiles, dscores, q, 1, dk_sum);
+          }
+        const auto one = [](int64_t) { return 1.0f; };
+        store_tile(group, tiles, a.tokens, a.kv_columns(), key, dk_sum, one, dk + kv_head * a.dim);
+        store_tile(group, tiles, a.tokens, a.kv_columns(), key, dv_sum, one, dv + kv_head * a.dim);
+      });
+}
+
+/// A block of queries of one head at a time, over the keys that they see.
+template <typename T, typename Device>
+void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* dq) {
+  using Group = typename Device::Group;
+  const DeviceAttention<T>& shape = g.forward;
+  const AttentionTiles tiles{attention_grad_tile_rows(shape.dim), shape.dim};
+  const int64_t blocks = (shape.tokens + tiles.rows - 1) / tiles.rows;
+  const int64_t floats = 5 * tiles.operand() + 2 * tiles.scores();
+  device.launch(
+      blocks * shape.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
+      TIDEMARK_BODY(Group & group, int64_t index) {
+        const DeviceAttention<T>& a = g.forward;
+        const int64_t head = index % a.heads, query = (blocks - 1 - index / a.heads) * tiles.rows;
+        float* at = group.template shared<float>();
+        float* const k = at;
+        float* const v = at += tiles.operand();
+        float* const q = at += tiles.operand();
+        float* const d_o = at += tiles.operand();
+        float* const dq_sum = at += tiles.operand();
+        float* const scores = at += tiles.operand();
+        float* const dscores = at += tiles.scores();
+        const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.scores()), tiles.rows};
+        find_seen_keys(group, a, query, seen);
+        load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), query, a.tokens, q);
+        load_tile(group, tiles, g.d_o + head * a.dim, a.q_columns(), query, a.tokens, d_o);
+        group.each(tiles.operand(), [&](int64_t i) { dq_sum[i] = 0; });
+        const int64_t keys_end = seen.end_of_all(a, query);
+        const int64_t kv_column = a.kv_head(head) * a.dim;
+        for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
+          load_tile(group, tiles, a.k + kv_column, a.kv_columns(), key, a.tokens, k);
+          load_tile(group, tiles, a.v + kv_column, a.kv_columns(), key, a.tokens, v);
+          multiply_rows(group, tiles, q, k, a.scale, scores);
+          multiply_rows(group, tiles, d_o, v, 1, dscores);
+          differentiate_tile(group, tiles, g, head, query, key, seen, scores, dscores);
+          add_product<false>(group, tiles, dscores, k, 1, dq_sum);
+        }
+        const auto one = [](int64_t) { return 1.0f; };
+        store_tile(group, tiles, a.tokens, a.q_columns(), query, dq_sum, one, dq + head * a.dim);
+      });
+}
+
+template <typename T, typename Device>
+void attention_grad_typed(const KernelArgs& args, Device& device) {
+  DeviceAttentionGrad<T> g;
+  g.forward = device_attention<T>(args, 1);
+  g.forward.cu_seqlens = args.in<int32_t>(6);
+  g.forward.entries = args.op.in(6).shape[0];
+  g.d_o = args.in<T>(0);
+  g.lse = args.in<float>(5);
+  auto* const delta = static_cast<float*>(args.workspace);
+  g.delta = delta;
+  const T* const o = args.in<T>(4);
+  const T* const d_o = g.d_o;
+  const int64_t tokens = g.forward.tokens, heads = g.forward.heads, dim = g.forward.dim;
+  device.each(
+      tokens * heads, TIDEMARK_BODY(int64_t i) {
+        float sum = 0;
+        for (int64_t d = i * dim; d < (i + 1) * dim; ++d)
+          sum = fmaf(device::to_float(o[d]), device::to_float(d_o[d]), sum);
+        delta[i % heads * tokens + i / heads] = sum;
+      });
+  attention_grad_keys(device, g, args.out<T>(1), args.out<T>(2));
+  attention_grad_queries(device, g, args.out<T>(0));
+}
+
+template <typename Device>
+void attention_grad_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.in(1), attention_grad_typed, args, device);
+}
+
+}  // namespace tidemark::ops

@@ -1,0 +1,9 @@
+#include "executor/device/cuda_launch.cuh"
+#include "executor/ops/cross_entropy_device.h"
+
+namespace tidemark::ops {
+
+TIDEMARK_CUDA_KERNEL(linear_cross_entropy)
+TIDEMARK_CUDA_KERNEL(linear_cross_entropy_grad)
+
+}  // namespace tidemark::ops

@@ -1,0 +1,20 @@
+// What the device kernels share: operand types and columns of wider operands.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "executor/device/group.h"
+#include "executor/device/matmul.h"
+#include "executor/kernel.h"
+
+namespace tidemark::ops {
+
+/// kernel<float> or kernel<Bf16>, whichever the operand's dtype is.
+#define TIDEMARK_TYPED(type, kernel, ...) \
+  ((type).dtype == DType::bf16 ? kernel<Bf16>(__VA_ARGS__) : kernel<float>(__VA_ARGS__))
+
+/// Lanes of a block that works on a row.
+inline constexpr int kRowLanes = 256;
+
+}  // namespace tidemark::ops

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cmath>
+
+#include "executor/ops/device_operands.h"
+
+namespace tidemark::ops {
+
+/// The four random words at a counter: Philox4x32-10 (Salmon et al. 2011).
+struct PhiloxWords {
+  uint32_t of[4];
+};
+
+TIDEMARK_HOST_DEVICE inline PhiloxWords philox4x32(uint32_t key0, uint32_t key1, uint64_t counter,
+                                                   uint64_t site) {
+  PhiloxWords x{{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
+                 static_cast<uint32_t>(site), static_cast<uint32_t>(site >> 32)}};
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t a = uint64_t{0xD2511F53} * x.of[0], b = uint64_t{0xCD9E8D57} * x.of[2];
+    x = {{static_cast<uint32_t>(b >> 32) ^ x.of[1] ^ key0, static_cast<uint32_t>(b),
+          static_cast<uint32_t>(a >> 32) ^ x.of[3] ^ key1, static_cast<uint32_t>(a)}};
+    key0 += 0x9E3779B9;
+    key1 += 0xBB67AE85;
+  }
+  return x;
+}
+
+template <typename T, typename Device>
+void dropout_typed(const KernelArgs& args, Device& device) {
+  const double probability = args.op.attributes().number("probability");
+  const auto threshold = static_cast<uint32_t>(std::min(std::floor(probability * 0x1p32), 0x1p32 - 1));
+  const auto scale = static_cast<float>(1 / (1 - probability));
+  const auto site = static_cast<uint64_t>(args.op.attributes().integer("site"));
+  const int64_t elements = args.op.out(0).shape.elements();
+  const auto* const seed = args.in<uint32_t>(1);
+  const T* const x = args.in<T>(0);
+  T* const y = args.out<T>(0);
+  device.each((elements + 3) / 4, TIDEMARK_BODY(int64_t counter) {
+    const PhiloxWords words = philox4x32(seed[0], seed[1], static_cast<uint64_t>(counter), site);
+    for (int64_t j = 0; j < 4 && 4 * counter + j < elements; ++j) {
+      const int64_t i = 4 * counter + j;
+      device::store(y + i, words.of[j] >= threshold ? device::to_float(x[i]) * scale : 0.0f);
+    }
+  });
+}
+
+template <typename Device>
+void dropout_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.out(0), dropout_typed, args, device);
+}
+
+}  // namespace tidemark::ops

@@ -1,0 +1,60 @@
+#include "executor/runtime/cpu_backend.h"
+
+#include "base/error.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kPageBytes = 4096;  // the smallest there is
+
+int checked_threads(const Plan& plan, const RuntimeOptions& options) {
+  const int threads = options.threads > 0 ? options.threads : plan.device.threads;
+  if (threads > plan.device.threads)
+    throw Error("cannot run the plan", "threads",
+                "it was made for " + std::to_string(plan.device.threads) + ", not " + std::to_string(threads),
+                "plan again with --threads " + std::to_string(threads));
+  return threads;
+}
+
+/// What an op was given counts as used. Which thread picks which task, and so how much of the scratch is
+/// written, is chance.
+void touch_workspace(const KernelArgs& args) {
+  auto* const bytes = static_cast<volatile char*>(args.workspace);
+  for (int64_t i = 0; i < args.workspace_bytes; i += kPageBytes) bytes[i] = 0;
+  if (args.workspace_bytes > 0) bytes[args.workspace_bytes - 1] = 0;
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(const Graph& graph, const Plan& plan, const RuntimeOptions& options)
+    : plan_(plan),
+      arena_(plan.arena_bytes),
+      guard_(options.guard, plan, arena_),
+      pool_(checked_threads(plan, options)),
+      args_(bind_steps(graph, plan, arena_.data())),
+      ran_(args_.size(), false) {
+  for (KernelArgs& args : args_) {
+    args.pool = &pool_;
+    kernels_.push_back(find_cpu_kernel(args.op.op().def->name));
+  }
+}
+
+void CpuBackend::run(int32_t begin, int32_t end, std::vector<TimeSpan>& times) {
+  for (int32_t s = begin; s < end; ++s) {
+    const auto i = static_cast<size_t>(s);
+    guard_.before(s);
+    if (!ran_[i]) touch_workspace(args_[i]);
+    ran_[i] = true;
+    times[i].start_ns = now_ns();
+    kernels_[i](args_[i]);
+    times[i].end_ns = now_ns();
+    guard_.after(s);
+  }
+  guard_.open();
+}
+
+void* CpuBackend::host(int32_t buffer) {
+  return arena_.data() + plan_.offsets[static_cast<size_t>(buffer)];
+}
+
+}  // namespace tidemark

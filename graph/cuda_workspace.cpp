@@ -1,0 +1,111 @@
+#include "graph/cuda_workspace.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+namespace tidemark::cuda {
+namespace {
+
+int64_t rounded(int64_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+int64_t cross_entropy(const OpView& op, bool with_gradient) {
+  const int64_t tokens = op.in(0).shape[0];
+  const int64_t chunk_rows = std::min(tokens, op.attributes().integer("chunk_rows"));
+  return cross_entropy_space(tokens, op.in(1).shape[0], chunk_rows, op.in(0).dtype, with_gradient).bytes();
+}
+
+using Workspaces = std::map<std::string_view, std::function<int64_t(const OpView&)>>;
+
+const Workspaces& workspaces() {
+  const auto product = [](const OpView&) { return kMatmulWorkspace; };
+  const auto masked_product = [](const OpView& op) { return kMatmulWorkspace + rounded(op.in(1).bytes()); };
+  static const Workspaces kAll = {
+      // Of each token: the next of its id, and whether it is the first.
+      {"embedding_grad", [](const OpView& op) { return rounded(8 * op.in(0).shape[0]); }},
+      {"linear", product},
+      {"linear_grad_input", product},
+      {"linear_grad_weight", product},
+      {"masked_linear", masked_product},
+      {"masked_linear_grad_input", masked_product},
+      {"masked_linear_grad_weight",
+       [](const OpView& op) { return kMatmulWorkspace + rounded(4 * op.out(0).shape.elements()); }},
+      {"rms_norm_grad",
+       [](const OpView& op) {
+         const TensorType& x = op.in(1);
+         return op.has_out(1) ? rounded(4 * norm_grad_blocks(x.shape[0]) * x.shape[1]) : 0;
+       }},
+      // Of the weight's gradient and of the bias's.
+      {"layer_norm_grad",
+       [](const OpView& op) {
+         const TensorType& x = op.in(1);
+         return op.has_out(1) || op.has_out(2) ? rounded(2 * 4 * norm_grad_blocks(x.shape[0]) * x.shape[1])
+                                               : 0;
+       }},
+      // Of each sequence and channel, the two parts of a complex sum in f64.
+      {"diagonal_scan_grad",
+       [](const OpView& op) { return rounded(16 * (op.in(6).shape[0] - 1) * op.in(0).shape[1]); }},
+      {"skip_gelu_grad",
+       [](const OpView& op) {
+         const TensorType& x = op.in(1);
+         return rounded(4 * norm_grad_blocks(x.shape[0]) * x.shape[1]);
+       }},
+      // Of each strip: the next one's first row, and a part of the gradient of mix.
+      {"token_shift_grad",
+       [](const OpView& op) {
+         return rounded(2 * 4 * shift_grad_strips(op.in(1).shape[0]) * op.in(1).shape[1]);
+       }},
+      {"wkv_grad",
+       [](const OpView& op) {
+         const TensorType& k = op.in(1);
+         const int64_t lanes = (op.in(6).shape[0] - 1) * k.shape[1];
+         const int64_t chunk_rows = std::min(k.shape[0], op.attributes().integer("chunk_rows"));
+         return rounded(lanes * (kWkvSumsBytes + chunk_rows * kWkvStateBytes));
+       }},
+      {"attention_grad",
+       [](const OpView& op) { return rounded(4 * op.in(1).shape[0] * op.attributes().integer("heads")); }},
+      {"linear_cross_entropy", [](const OpView& op) { return cross_entropy(op, false); }},
+      {"linear_cross_entropy_grad", [](const OpView& op) { return cross_entropy(op, true); }},
+      {"grad_norm",
+       [](const OpView& op) {
+         int64_t blocks = 0;
+         for (int i = 0; i < op.inputs(); ++i) blocks += grad_norm_blocks(op.in(i).shape.elements());
+         return rounded(8 * blocks);
+       }},
+  };
+  return kAll;
+}
+
+}  // namespace
+
+int64_t workspace(const OpView& op) {
+  const auto found = workspaces().find(op.op().def->name);
+  return found == workspaces().end() ? 0 : found->second(op);
+}
+
+int64_t norm_grad_blocks(int64_t rows) {
+  return (rows + kNormGradRows - 1) / kNormGradRows;
+}
+
+int64_t shift_grad_strips(int64_t rows) {
+  return (rows + kShiftGradRows - 1) / kShiftGradRows;
+}
+
+int64_t grad_norm_blocks(int64_t elements) {
+  return (elements + kGradNormBlock - 1) / kGradNormBlock;
+}
+
+CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t vocabulary, int64_t chunk_rows, DType dtype,
+                                      bool with_gradient) {
+  CrossEntropySpace space;
+  space.logits_bytes = rounded(4 * chunk_rows * vocabulary);
+  if (with_gradient && dtype != DType::f32)
+    space.dlogits_bytes = rounded(size_of(dtype) * chunk_rows * vocabulary);
+  space.losses_bytes = rounded(4 * tokens);
+  space.count_bytes = rounded(4);
+  return space;
+}
+
+}  // namespace tidemark::cuda

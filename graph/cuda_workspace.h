@@ -1,0 +1,45 @@
+// Scratch bytes of the CUDA kernels, as functions of shapes alone: what graph/cpu_workspace.h is to the
+// CPU's.
+#pragma once
+
+#include <cstdint>
+
+#include "graph/op_def.h"
+
+namespace tidemark::cuda {
+
+/// The scratch bytes of an op on CUDA, 0 where it takes none.
+int64_t workspace(const OpView& op);
+
+/// What cuBLASLt may use for one product: NVIDIA's recommendation for Hopper.
+inline constexpr int64_t kMatmulWorkspace = int64_t{32} << 20;
+
+/// Rows whose part of a norm's weight gradient is summed by one block.
+inline constexpr int64_t kNormGradRows = 32;
+int64_t norm_grad_blocks(int64_t rows);
+
+/// Rows of the strips that a token shift's gradient goes up.
+inline constexpr int64_t kShiftGradRows = 64;
+int64_t shift_grad_strips(int64_t rows);
+
+/// Bytes that a lane of wkv's gradient keeps: two sums in f64, and for every row of a chunk a state of three
+/// numbers.
+inline constexpr int64_t kWkvSumsBytes = 16, kWkvStateBytes = 12;
+
+/// Elements of a tensor whose squares are summed by one block.
+inline constexpr int64_t kGradNormBlock = 1 << 14;
+int64_t grad_norm_blocks(int64_t elements);
+
+/// After a product's scratch: a chunk's logits in f32, their gradients where these are of another dtype, a
+/// loss per token, and the number of labels that count.
+struct CrossEntropySpace {
+  int64_t logits_bytes = 0, dlogits_bytes = 0, losses_bytes = 0, count_bytes = 0;
+
+  int64_t bytes() const {
+    return kMatmulWorkspace + logits_bytes + dlogits_bytes + losses_bytes + count_bytes;
+  }
+};
+CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t vocabulary, int64_t chunk_rows, DType dtype,
+                                      bool with_gradient);
+
+}  // namespace tidemark::cuda
