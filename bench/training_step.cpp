@@ -32,6 +32,7 @@ struct Options {
   int64_t budget = 0;
   int steps = 8;
   int threads = 2;
+  std::string backend = "cpu";
 };
 
 BatchSpec spec_of(const Options& o) {
@@ -76,7 +77,7 @@ nlohmann::json measure(const Options& o) {
   const BatchSpec spec = spec_of(o);
   const Graph graph = make_training_graph(model->build(spec), {});
   PlanRequest request;
-  request.device.threads = o.threads;
+  request.device = plan_device(o.backend, o.threads);
   request.budget_bytes = o.budget;
   request.times = analytic_times(graph, cpu_speed(o.threads));
   const PlanResult planned = make_plan(graph, request);
@@ -124,6 +125,7 @@ int main(int argc, char** argv) {
   app.add_option("--trace", o.trace, "Record every second step here, and say what that costs");
   app.add_option("--steps", o.steps)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--threads", o.threads)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--backend", o.backend)->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
     std::cout << measure(o) << "\n";

@@ -1,7 +1,8 @@
 """Training steps in eager PyTorch, for comparison: the same shapes, dtype and threads as ours.
 
-Prints one JSON line: median step seconds, tokens per step and, with --memory, the allocator's peak bytes
-(every tensor's storage, from the model's construction on; not the process, whose imports alone take 0.7 GB).
+Prints one JSON line: median step seconds, tokens per step and, with --memory or on CUDA, the allocator's peak
+bytes (every tensor's storage, from the model's construction on; not the process, whose imports alone take
+0.7 GB). bf16 is autocast over f32 parameters, which are what our master weights are.
 """
 import argparse
 import json
@@ -86,9 +87,9 @@ class RecurrentLM(nn.Module):
         self.decoder = nn.Linear(c["hidden_size"], c["vocab_size"])
 
     def forward(self, ids, labels, lengths):
-        packed = nn.utils.rnn.pack_padded_sequence(self.encoder(ids), lengths, batch_first=True,
+        packed = nn.utils.rnn.pack_padded_sequence(self.encoder(ids), lengths.cpu(), batch_first=True,
                                                    enforce_sorted=False)
-        target = nn.utils.rnn.pack_padded_sequence(labels, lengths, batch_first=True, enforce_sorted=False)
+        target = nn.utils.rnn.pack_padded_sequence(labels, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return F.cross_entropy(self.decoder(self.rnn(packed)[0].data), target.data)
 
 
@@ -107,11 +108,13 @@ def build(config, args):
 
 def train(config, args, steps):
     model, batch, tokens = build(config, args)
+    model, batch = model.to(args.device), tuple(tensor.to(args.device) for tensor in batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     seconds = []
     for _ in range(steps):
         begin = time.perf_counter()
-        loss = model(*batch)
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.dtype == "bf16"):
+            loss = model(*batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -142,6 +145,8 @@ def main():
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with open(args.config) as file:
@@ -152,6 +157,8 @@ def main():
     else:
         seconds, tokens = train(config, args, args.steps)
         result |= {"step_seconds_median": statistics.median(seconds[2:]), "tokens": tokens}
+    if args.device == "cuda":
+        result["peak_bytes"] = torch.cuda.max_memory_allocated()
     print(json.dumps(result))
 
 
