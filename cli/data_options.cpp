@@ -1,10 +1,12 @@
 #include "cli/data_options.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
 #include "base/error.h"
+#include "executor/io/pair_batch.h"
 #include "executor/training/state.h"
 
 namespace tidemark::cli {
@@ -13,6 +15,7 @@ CLI::Option* add_data_options(CLI::App& command, DataOptions& o) {
   auto* data =
       command.add_option("--data", o.path,
                          "UTF-8 text, one token per byte, or ids in a .bin or .npy file; "
+                         "pairs: a text with source, tab, target on each line (.tsv); "
                          "images: an IDX file, or a folder with train, valid and test parts; "
                          "sequences of numbers: a safetensors file with x, labels and perhaps lengths");
   command.add_option("--split", o.split, "What a document of text is: paragraph or line")
@@ -47,6 +50,22 @@ DataFeed token_feed(BatchMaker batches, Runtime& runtime) {
           epoch};
 }
 
+DataFeed pair_feed(const DataOptions& o, const BuiltModel& built, Runtime& runtime, bool shuffled,
+                   int micro_batches) {
+  if (!built.documents)
+    throw Error("cannot make batches", o.path, "pairs are of many lengths", "use --packing documents");
+  const int64_t length = std::min(built.batch.max_length, built.batch.tokens / built.batch.sequences * 2);
+  auto source = std::make_shared<PairSource>(o.path.empty() ? PairSource::synthetic(*built.model, length)
+                                                            : PairSource(o.path, *built.model));
+  PairBatchMaker batches(std::move(source), built.batch, shuffled ? std::optional(o.seed) : std::nullopt);
+  const int64_t epoch = batches.batches_per_epoch();
+  return {[batches = std::move(batches), inputs = input_view(runtime), micro_batches](
+              Runtime&, int64_t step, int micro_batch) mutable {
+            batches.fill(step * micro_batches + micro_batch, inputs);
+          },
+          epoch};
+}
+
 /// Each batch under the next model of the ensemble.
 DataFeed image_feed(ImageBatchMaker images, const Model& model, Runtime& runtime, int micro_batches) {
   const TensorSlot x{"x", runtime.graph().value(runtime.graph().require("x")).type, runtime.data<void>("x")};
@@ -77,6 +96,10 @@ DataFeed number_feed(const DataOptions& o, const BuiltModel& built, Runtime& run
 
 }  // namespace
 
+bool takes_pairs(const DataOptions& o, const Model& model) {
+  return model.pair_tokens() || std::filesystem::path(o.path).extension() == ".tsv";
+}
+
 ImageBatchMaker open_images(const DataOptions& o, const Model& model, const std::string& part,
                             bool shuffled) {
   auto source = o.path.empty() ? std::make_shared<ImageSource>(ImageSource::synthetic(model.pixels()))
@@ -94,6 +117,7 @@ DataFeed make_feed(const DataOptions& o, const BuiltModel& built, Runtime& runti
   if (built.model->pixels() > 0)
     return image_feed(open_images(o, *built.model, "train", true), *built.model, runtime, micro_batches);
   if (built.model->input_columns() > 0) return number_feed(o, built, runtime, true, micro_batches);
+  if (takes_pairs(o, *built.model)) return pair_feed(o, built, runtime, true, micro_batches);
   const Packing packing = built.documents ? Packing::documents : Packing::windows;
   return token_feed(token_batches(o, built, packing, micro_batches), runtime);
 }
@@ -106,6 +130,7 @@ DataFeed make_validation_feed(const std::string& path, const DataOptions& option
   if (built.model->pixels() > 0)
     return image_feed(open_images(o, *built.model, "valid", false), *built.model, runtime, 1);
   if (built.model->input_columns() > 0) return number_feed(o, built, runtime, false, 1);
+  if (takes_pairs(o, *built.model)) return pair_feed(o, built, runtime, false, 1);
   const Packing packing = built.documents ? Packing::documents : Packing::windows;
   return token_feed(token_batches(o, built, packing, 1), runtime);
 }

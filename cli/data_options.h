@@ -21,13 +21,16 @@ struct DataOptions {
 /// Returns the option --data.
 CLI::Option* add_data_options(CLI::App& command, DataOptions& options);
 
+/// Whether the model is to be fed with pairs: its kind takes nothing else, or the data is a .tsv file.
+bool takes_pairs(const DataOptions& options, const Model& model);
+
 /// What a runtime's inputs are filled with, batch by batch.
 struct DataFeed {
   Session::Feed fill;
   int64_t batches_per_epoch = 0;
 };
 
-/// Tokens or images, as the model takes; without a path, random ones. `built` and `runtime` must outlive it.
+/// Tokens, pairs, images or numbers, as the model takes; without a path, random ones. `built` and `runtime` must outlive it.
 DataFeed make_feed(const DataOptions& options, const BuiltModel& built, Runtime& runtime);
 
 /// Images for the model, in order where `shuffled` is false. Throws Error where they have not its pixels.

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/units.h"
 #include "cli/commands.h"
@@ -51,24 +53,32 @@ json evaluate_tokens(const Options& o, ForwardRun& run) {
   const auto* loss = static_cast<const float*>(run.runtime().data(run.runtime().graph().outputs().front()));
   int64_t batches = feed.batches_per_epoch;
   if (o.limit > 0) batches = std::min(batches, o.limit);
-  double total = 0;
+  const TensorType& type = run.runtime().graph().value(run.runtime().graph().require("labels")).type;
+  const std::span<const int32_t> labels(run.runtime().data<int32_t>("labels"),
+                                        static_cast<size_t>(type.shape.elements()));
+  double total = 0;  // a batch's loss is the mean over what it predicts
+  int64_t predicted = 0;
   for (int64_t batch = 0; batch < batches; ++batch) {
     feed.fill(run.runtime(), batch, 0);
     run.runtime().run_micro_batch();
-    total += double{*loss};
+    const int64_t own = std::count_if(labels.begin(), labels.end(), [](int32_t label) { return label >= 0; });
+    total += double{*loss} * static_cast<double>(own);
+    predicted += own;
   }
-  const double mean = total / static_cast<double>(batches);
-  const int64_t tokens = batches * run.built().batch.tokens;
+  const double mean = total / static_cast<double>(predicted);
+  const bool classifies = run.model().labels_sequences();
   if (!o.as_json) {
-    print_row("tokens", format_count(tokens));
-    print_row("loss", nats(mean, "a token"));
+    print_row(classifies ? "sequences" : "tokens", format_count(predicted));
+    print_row("loss", nats(mean, classifies ? "a sequence" : "a token"));
     print_row("perplexity", std::to_string(std::exp(mean)));
   }
-  return {{"tokens", tokens}, {"loss", mean}, {"perplexity", std::exp(mean)}};
+  return {{"tokens", predicted}, {"loss", mean}, {"perplexity", std::exp(mean)}};
 }
 
 void run(const Options& o) {
-  ForwardRun forward(o.forward);
+  ForwardOptions options = o.forward;
+  if (takes_pairs(o.data, *load(options.model))) options.model.packing = "documents";
+  ForwardRun forward(options);
   const bool images = forward.model().pixels() > 0;
   json result = images ? evaluate_images(o, forward) : evaluate_tokens(o, forward);
   result["predicted_peak_bytes"] = forward.runtime().plan().arena_bytes;
@@ -86,6 +96,9 @@ void add_evaluate(CLI::App& app, ExitCode&) {
   add_forward_options(*command, o->forward);
   add_data_options(*command, o->data)->required();
   command->add_option("--length", o->forward.model.length, "Tokens in a sequence")->capture_default_str();
+  command->add_option("--target-length", o->forward.model.target_length, "Of pairs: in a target; 0: as many")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--part", o->part, "Of a folder of images: train, valid or test")
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->capture_default_str();

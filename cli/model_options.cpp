@@ -15,11 +15,16 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   add_model_choice(command, o);
   command.add_option("--batch", o.batch, "Sequences or images in a micro-batch")->capture_default_str();
   command.add_option("--length", o.length, "Tokens in a sequence, at most")->capture_default_str();
+  command
+      .add_option("--target-length", o.target_length,
+                  "Of models of pairs: tokens in a target, at most; 0: as many as in a source")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("--dtype", o.dtype, "f32, or bf16 with f32 masters")->capture_default_str();
   command
       .add_option("--packing", o.packing,
                   "windows: equal lengths; documents: real lengths, packed without padding; auto: documents "
-                  "for recurrent models")
+                  "for recurrent models and pairs")
       ->check(CLI::IsMember({"auto", "windows", "documents"}))
       ->capture_default_str();
   command.add_option("--micro-batches", o.micro_batches, "Micro-batches whose gradients add up")
@@ -72,11 +77,24 @@ BuiltModel describe(const ModelOptions& o) {
   if (pixels > 0 && o.packing == "documents")
     throw Error("bad usage", "--packing", "images are no documents", "leave it out");
   const bool recurrent = family == "rnn" || family == "lstm" || family == "gru";
-  built.documents = o.packing == "documents" || (o.packing == "auto" && recurrent);
+  const bool pairs = built.model->pair_tokens().has_value();
+  if (pairs && o.packing == "windows")
+    throw Error("bad usage", "--packing", "pairs are no windows of a text", "leave it out");
+  if (!pairs && o.target_length > 0)
+    throw Error("bad usage", "--target-length", "the model has no targets apart", "leave it out");
+  built.documents = o.packing == "documents" || (o.packing == "auto" && (recurrent || pairs));
   built.batch.tokens = o.batch * length;
   built.batch.max_length = length;
-  // Documents are shorter than the longest there can be: leave room for more of them.
-  built.batch.sequences = built.documents ? std::min<int64_t>(4 * o.batch, built.batch.tokens) : o.batch;
+  if (pairs) {
+    const int64_t target_length = o.target_length > 0 ? o.target_length : length;
+    if (o.batch > (int64_t{1} << 31) / target_length)
+      throw Error("bad usage", "--batch", "batch x target length is over 2^31 tokens", "use a smaller one");
+    built.batch.target_tokens = o.batch * target_length;
+    built.batch.max_length = std::max(length, target_length);
+  }
+  // Documents and pairs are shorter than the longest there can be: leave room for more of them.
+  const int64_t most = pairs ? std::min(built.batch.tokens, built.batch.target_tokens) : built.batch.tokens;
+  built.batch.sequences = built.documents ? std::min((pairs ? 8 : 4) * o.batch, most) : o.batch;
   built.batch.dtype = dtype_from(o.dtype, "--dtype");
   return built;
 }

@@ -16,6 +16,7 @@ struct ModelOptions {
   std::string config;
   int64_t batch = 1;
   int64_t length = 256;
+  int64_t target_length = 0;  ///< 0: as length
   std::string dtype = "f32";
   std::string packing = "auto";
   int micro_batches = 1;

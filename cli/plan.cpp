@@ -35,11 +35,12 @@ struct Options {
 void print_model(const BuiltModel& built, const ModelOptions& o) {
   const Graph& g = built.training;
   print_row("model", built.name + ", " + format_count(g.parameter_count()) + " parameters");
-  const int64_t pixels = built.model->pixels();
+  const int64_t pixels = built.model->pixels(), target_tokens = built.batch.target_tokens;
+  const std::string targets = target_tokens > 0 ? " + " + format_count(target_tokens / o.batch) : "";
   print_row("micro-batch",
             format_count(o.batch) +
                 (pixels > 0 ? " images of " + format_count(pixels) + " pixels, "
-                            : " x " + format_count(o.length) + " tokens, ") +
+                            : " x " + format_count(o.length) + targets + " tokens, ") +
                 o.dtype + (o.micro_batches > 1 ? ", " + std::to_string(o.micro_batches) + " a step" : ""));
   const ModelStates s = model_states(g);
   const int64_t n = g.parameter_count();
@@ -160,8 +161,8 @@ void add_plan(CLI::App& app, ExitCode& status) {
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
   auto* graph = command->add_option("--graph", o->graph, "Any training graph (JSON: docs/formats.md)");
-  for (const char* of_model : {"--model", "--config", "--batch", "--length", "--dtype", "--packing",
-                               "--clip-norm", "--weight-decay", "--beta2"})
+  for (const char* of_model : {"--model", "--config", "--batch", "--length", "--target-length", "--dtype",
+                               "--packing", "--clip-norm", "--weight-decay", "--beta2"})
     graph->excludes(command->get_option(of_model));
   add_budget_options(*command, o->budget);
   auto* out = command->add_option("--out", o->out, "Write the plan here (plan.json)");

@@ -35,6 +35,9 @@ struct Options {
 void check(const Options& o) {
   if (!(o.rate.peak > 0) || !std::isfinite(o.rate.peak))
     throw Error("bad usage", "--learning-rate", "it must be above 0", "use 1e-3");
+  if (o.rate.decay != LearningRate::Decay::cosine && o.rate.total_steps > 0)
+    throw Error("bad usage", "--schedule-steps", "a decay with the inverse square root has no end",
+                "leave it out");
   if (o.save_every > 0 && o.save.empty())
     throw Error("bad usage", "--save-every", "it is not said where to", "give --save DIR");
 }
@@ -43,6 +46,7 @@ void check(const Options& o) {
 json settings_of(const Options& o, const BuiltModel& built) {
   json settings = {{"batch", o.model.batch},
                    {"length", o.model.length},
+                   {"target_length", o.model.target_length},
                    {"dtype", name_of(built.batch.dtype)},
                    {"documents", built.documents},
                    {"split", o.data.split},
@@ -54,7 +58,8 @@ json settings_of(const Options& o, const BuiltModel& built) {
                    {"learning_rate", o.rate.peak},
                    {"warmup_steps", o.rate.warmup_steps},
                    {"schedule_steps", o.rate.total_steps},
-                   {"final_fraction", o.rate.final_fraction}};
+                   {"final_fraction", o.rate.final_fraction},
+                   {"decay", static_cast<int>(o.rate.decay)}};
   if (!o.save.empty() || !o.resume.empty()) settings["data"] = file_seal(o.data.path, "cannot read the data");
   return settings;
 }
@@ -169,6 +174,14 @@ void add_rate_options(CLI::App& command, LearningRate& rate) {
   command.add_option("--warmup-steps", rate.warmup_steps, "Steps of linear warm-up")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command
+      .add_option("--decay", rate.decay, "cosine (with --schedule-steps), or inverse-square-root of the step")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, LearningRate::Decay>{
+              {"cosine", LearningRate::Decay::cosine},
+              {"inverse-square-root", LearningRate::Decay::inverse_square_root}},
+          CLI::ignore_case))
+      ->default_str("cosine");
   command
       .add_option("--schedule-steps", rate.total_steps, "The step at which a cosine decay ends; 0: no decay")
       ->check(CLI::NonNegativeNumber)

@@ -66,15 +66,15 @@ int64_t attention_workspace(int64_t head_dim, int threads) {
   // Of a block: q, o, keys and values with their padding, scores, the running maximum and sum.
   return rounded(4 * kAttentionBlock * (2 * head_dim + 2 * (head_dim + 16) + kPanelColumns + 2)) * threads;
 }
-AttentionGradSpace attention_grad_space(int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_dim,
-                                        DType dtype) {
+AttentionGradSpace attention_grad_space(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads,
+                                        int64_t head_dim, DType dtype) {
   const int64_t padded_dim = divided(head_dim, kPanelColumns) * kPanelColumns;
   AttentionGradSpace s;
   // Of a block: q, do and dq as columns, q and do as rows, keys and values, p and ds, lse and delta.
   s.thread_bytes = rounded(4 * kAttentionBlock *
                            (3 * head_dim + 2 * padded_dim + 2 * (head_dim + 16) + 2 * kPanelColumns + 2));
-  s.progress_bytes = rounded(4 * divided(tokens, kAttentionBlock) * heads);
-  if (dtype != DType::f32) s.sums_bytes = rounded(4 * tokens * kv_heads * head_dim);
+  s.progress_bytes = rounded(4 * divided(queries, kAttentionBlock) * heads);
+  if (dtype != DType::f32) s.sums_bytes = rounded(4 * keys * kv_heads * head_dim);
   return s;
 }
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary) {

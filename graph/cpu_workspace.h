@@ -54,8 +54,8 @@ struct AttentionGradSpace {
 
   int64_t total(int threads) const { return threads * thread_bytes + progress_bytes + 2 * sums_bytes; }
 };
-AttentionGradSpace attention_grad_space(int64_t tokens, int64_t heads, int64_t kv_heads, int64_t head_dim,
-                                        DType dtype);
+AttentionGradSpace attention_grad_space(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads,
+                                        int64_t head_dim, DType dtype);
 
 /// Rows of logits made at once.
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary);

@@ -12,6 +12,7 @@ const std::vector<OpDef>& definitions() {
   static const std::vector<OpDef> kAll = {
       ops::embedding(),
       ops::embedding_grad(),
+      ops::sinusoidal_positions(),
       ops::linear(),
       ops::linear_grad_input(),
       ops::linear_grad_weight(),

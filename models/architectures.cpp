@@ -3,6 +3,7 @@
 namespace tidemark {
 
 const std::vector<Architecture>& architectures() {
+  // clang-format off: one a line
   static const std::vector<Architecture> list = {
       {"llama", make_llama},
       {"rnn", make_rnn},
@@ -18,7 +19,9 @@ const std::vector<Architecture>& architectures() {
       {"s4d", make_s4},
       {"retnet", make_retnet},
       {"rwkv", make_rwkv},
+      {"transformer", make_transformer},
   };
+  // clang-format on
   return list;
 }
 

@@ -29,5 +29,6 @@ std::unique_ptr<Model> make_lru(const Config& config);
 std::unique_ptr<Model> make_s4(const Config& config);
 std::unique_ptr<Model> make_retnet(const Config& config);
 std::unique_ptr<Model> make_rwkv(const Config& config);
+std::unique_ptr<Model> make_transformer(const Config& config);
 
 }  // namespace tidemark

@@ -27,6 +27,9 @@ void check(const BatchSpec& batch) {
               std::to_string(batch.sequences) + " sequences of at most " + std::to_string(batch.max_length) +
                   " do not fill " + std::to_string(batch.tokens),
               "allow more or longer sequences");
+  if (batch.target_tokens < 0 || batch.target_tokens > kMost ||
+      batch.sequences * batch.max_length < batch.target_tokens)
+    throw bad("target tokens", "out of range", "give at most what the sequences can hold");
   if (batch.dtype == DType::i32) throw bad("dtype", "i32 cannot be trained", "use f32 or bf16");
 }
 
@@ -47,14 +50,15 @@ ValueId Model::add_integers(Graph& graph, const std::string& name, int64_t n) {
 }
 
 void Model::add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
-                                    const std::string& module, ValueId bias) const {
+                                    const std::string& module, ValueId bias, double label_smoothing) const {
   const int64_t tokens = graph.value(x).type.shape[0];
-  graph.mark_output(
-      graph.add({.kind = "linear_cross_entropy",
-                 .name = "loss",
-                 .inputs = {x, weight, labels, bias},
-                 .attributes = {{"chunk_rows", cpu::cross_entropy_chunk_rows(tokens, vocabulary_)}},
-                 .module = module}));
+  Attributes attributes{{"chunk_rows", cpu::cross_entropy_chunk_rows(tokens, vocabulary_)}};
+  if (label_smoothing > 0) attributes.set("label_smoothing", label_smoothing);
+  graph.mark_output(graph.add({.kind = "linear_cross_entropy",
+                               .name = "loss",
+                               .inputs = {x, weight, labels, bias},
+                               .attributes = std::move(attributes),
+                               .module = module}));
 }
 
 void Model::fill_constants(int64_t, const IntegerInputs&) const {}

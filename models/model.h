@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,11 +20,20 @@ struct BatchSpec {
   int64_t sequences = 1;   ///< at most
   int64_t max_length = 0;  ///< of the longest sequence, at most
   DType dtype = DType::f32;
-  bool inference = false;  ///< without dropout
+  bool inference = false;  ///< without dropout and label smoothing
+  /// Of the targets of all pairs together, of which there are `sequences`; 0: as many as `tokens`. Of models
+  /// of pairs alone, whose `tokens` are those of the sources.
+  int64_t target_tokens = 0;
 };
 
 /// Inputs of a graph by name, as places to write to.
 using IntegerInputs = std::map<std::string, std::span<int32_t>>;
+
+/// Of models of pairs, what stands before a target when its first token is predicted, and what ends sources
+/// and targets.
+struct PairTokens {
+  int64_t start = 0, end = 0;
+};
 
 struct ParameterSpec {
   std::string name;  ///< as in the state dict that Hugging Face or PyTorch saves
@@ -53,8 +63,11 @@ class Model {
   /// Whether a label belongs to each sequence, not to each token.
   virtual bool labels_sequences() const { return false; }
 
-  /// Whether the published implementation is given labels that are shifted by one already (fairseq's); those of
-  /// transformers shift by themselves.
+  /// Present where the model takes pairs: reads a source and predicts a target.
+  virtual std::optional<PairTokens> pair_tokens() const { return {}; }
+
+  /// Whether the published implementation is given labels that are shifted by one already (fairseq's); those
+  /// of transformers shift by themselves.
   virtual bool labels_are_shifted() const { return false; }
 
   /// The forward graph with its loss as output `loss`. Inputs are i32 sources of category `input`:
@@ -62,8 +75,10 @@ class Model {
   /// and `cu_seqlens` [sequences + 1]; where they are packed by time (recurrent models), `batch_sizes`
   /// [max_length]; with dropout, `seed` [2]. Models of images have instead `x` [sequences, pixels] in the
   /// batch's dtype and what fill_constants fills. Models of numbers have instead of `input_ids` the numbers
-  /// `x` [tokens, input_columns()]; where sequences have one label each, `labels` is [sequences]. Throws
-  /// Error on a batch that cannot be.
+  /// `x` [tokens, input_columns()]; where sequences have one label each, `labels` is [sequences]. Models of
+  /// pairs have the sources as `input_ids`, `position_ids` and `cu_seqlens`, and the targets, shifted by one,
+  /// as `decoder_input_ids`, `decoder_position_ids`, `labels` [target_tokens] and `decoder_cu_seqlens`.
+  /// Throws Error on a batch that cannot be.
   Graph build(const BatchSpec& batch) const;
 
   std::vector<ParameterSpec> parameters() const;
@@ -80,7 +95,8 @@ class Model {
 
   /// Ends the graph: the output `loss` of the head `weight` [vocabulary, D], `bias` on x [tokens, D].
   void add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
-                               const std::string& module, ValueId bias = kNone) const;
+                               const std::string& module, ValueId bias = kNone,
+                               double label_smoothing = 0) const;
 
   int64_t vocabulary_ = 0;
   int64_t pixels_ = 0;

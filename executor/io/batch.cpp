@@ -27,7 +27,8 @@ void pack(std::span<Piece> pieces, const BatchView& view, const TokenAt& token, 
   const auto put = [&](const Piece& piece, int64_t k) {
     if (row >= ids.size()) throw InternalError("pack: more tokens than the batch holds");
     ids[row] = token(piece.start + k);
-    labels[row] = piece.ends && k + 1 == piece.length ? kIgnored : label(piece.start + k);
+    if (!labels.empty())
+      labels[row] = piece.ends && k + 1 == piece.length ? kIgnored : label(piece.start + k);
     if (!positions.empty()) positions[row] = static_cast<int32_t>(k);
     ++row;
   };
@@ -56,6 +57,16 @@ void pack(std::span<Piece> pieces, const BatchView& view, const TokenAt& token, 
     }
   }
   if (row != ids.size()) throw InternalError("pack: fewer tokens than the batch holds");
+}
+
+PairViews pair_views(const BatchView& view) {
+  PairViews sides;
+  for (const char* name : {"input_ids", "position_ids", "cu_seqlens"}) {
+    sides.source[name] = place(view, name);
+    sides.target[name] = place(view, ("decoder_" + std::string(name)).c_str());
+  }
+  sides.target["labels"] = place(view, "labels");
+  return sides;
 }
 
 BatchMaker::BatchMaker(std::shared_ptr<const TokenSource> source, const BatchSpec& spec,

@@ -30,7 +30,15 @@ using TokenAt = std::function<int32_t(int64_t)>;
 /// Writes the pieces one after another or, longest first, by time into `view`. `token(i)` is the id at
 /// place i of the source, `label(i)` what stands there to be predicted. May reorder `pieces`; allocates
 /// nothing.
+/// Without a place for `labels` there are none.
 void pack(std::span<Piece> pieces, const BatchView& view, const TokenAt& token, const TokenAt& label);
+
+/// The inputs of a model of pairs (Model::pair_tokens) as those of its sources and of its targets alone: what
+/// `pack` fills.
+struct PairViews {
+  BatchView source, target;
+};
+PairViews pair_views(const BatchView& view);
 
 enum class Packing : uint8_t {
   windows,    ///< windows of exactly max_length tokens, each of the corpus once per epoch

@@ -73,6 +73,72 @@ std::vector<Piece> row_pieces(const Reader& reader, const std::vector<int32_t>& 
   return pieces;
 }
 
+/// Each row up to its padding: a run of zeros in `mask`, then ones.
+std::vector<Piece> unpadded_pieces(const Reader& reader, const std::string& mask) {
+  const auto padding = reader.matrix(mask);
+  std::vector<Piece> pieces;
+  for (int64_t row = 0; row < reader.rows; ++row) {
+    const auto begin = padding.begin() + row * reader.columns, end = begin + reader.columns;
+    const auto padded = std::find(begin, end, 1);
+    if (padded == begin) throw reader.error(mask, "a row is all padding");
+    if (std::any_of(padded, end, [](int32_t pad) { return pad != 1; }))
+      throw reader.error(mask, "a row goes on after its padding");
+    pieces.push_back({begin - padding.begin(), padded - begin, false});
+  }
+  return pieces;
+}
+
+int64_t tokens_of(const std::vector<Piece>& pieces) {
+  int64_t tokens = 0;
+  for (const Piece& piece : pieces) tokens += piece.length;
+  return tokens;
+}
+
+int64_t longest_of(const std::vector<Piece>& pieces) {
+  int64_t longest = 0;
+  for (const Piece& piece : pieces) longest = std::max(longest, piece.length);
+  return longest;
+}
+
+/// src [B,S] and its mask, tgt_in and tgt_out [B,T] and theirs.
+ReferenceBatch pair_batch(Reader& reader) {
+  reader.shape_from("input/src");
+  const auto source = reader.matrix("input/src");
+  auto source_pieces = unpadded_pieces(reader, "input/src_pad");
+  reader.shape_from("input/tgt_in");
+  const auto target = reader.matrix("input/tgt_in"), labels = reader.matrix("input/tgt_out");
+  auto target_pieces = unpadded_pieces(reader, "input/tgt_pad");
+  if (source_pieces.size() != target_pieces.size())
+    throw reader.error("input/tgt_in", "not as many targets as sources");
+
+  ReferenceBatch batch;
+  batch.spec = {.tokens = tokens_of(source_pieces),
+                .sequences = reader.rows,
+                .max_length = std::max(longest_of(source_pieces), longest_of(target_pieces)),
+                .target_tokens = tokens_of(target_pieces)};
+  BatchView view;
+  const auto input = [&](const std::string& name, int64_t size) {
+    auto& values = batch.inputs[name];
+    values.resize(static_cast<size_t>(size));
+    view[name] = values;
+  };
+  const auto side = [&](const std::string& prefix, int64_t tokens) {
+    input(prefix + "input_ids", tokens);
+    input(prefix + "position_ids", tokens);
+    input(prefix + "cu_seqlens", batch.spec.sequences + 1);
+  };
+  side("", batch.spec.tokens);
+  side("decoder_", batch.spec.target_tokens);
+  input("labels", batch.spec.target_tokens);
+  const PairViews views = pair_views(view);
+  const auto in = [](const std::vector<int32_t>& ids) {
+    return [&ids](int64_t i) { return ids[static_cast<size_t>(i)]; };
+  };
+  pack(source_pieces, views.source, in(source), {});
+  pack(target_pieces, views.target, in(target), in(labels));
+  return batch;
+}
+
 ReferenceBatch image_batch(Reader& reader) {
   reader.shape_from("input/x");
   ReferenceBatch batch;
@@ -126,6 +192,7 @@ ReferenceBatch number_sequences(Reader& reader) {
 
 ReferenceBatch reference_batch(const TensorReader& reference, const Model& model) {
   Reader reader{reference};
+  if (model.pair_tokens()) return pair_batch(reader);
   if (reference.has("input/x") && !reference.has("input/labels")) return image_batch(reader);
   if (reference.has("input/x") && reference.require("input/x").shape.size() == 3)
     return number_sequences(reader);
@@ -153,10 +220,8 @@ ReferenceBatch reference_batch(const TensorReader& reference, const Model& model
   }
   if (pieces.empty()) throw reader.error("input/attention_mask", "it masks every token");
   batch.spec.sequences = static_cast<int64_t>(pieces.size());
-  for (const Piece& piece : pieces) {
-    batch.spec.tokens += piece.length;
-    batch.spec.max_length = std::max(batch.spec.max_length, piece.length);
-  }
+  batch.spec.tokens = tokens_of(pieces);
+  batch.spec.max_length = longest_of(pieces);
   BatchView view;
   const auto input = [&](const char* name, int64_t size) {
     auto& values = batch.inputs[name];

@@ -17,10 +17,11 @@ struct ReferenceBatch {
 };
 
 /// Reads `input/…` as Hugging Face causal models take them (input_ids [B,L], labels not yet shifted unless
-/// model.labels_are_shifted(), and either attention_mask or position_ids that restart at each packed sequence), or as the recurrent ones
-/// do (x [B,L], labels already shifted, lengths [B]), or as density models do (x [B,pixels] alone), or as
-/// models of sequences of numbers do (x [B,L,D], labels [B] or [B,L], perhaps lengths [B]). Throws Error
-/// where they contradict each other.
+/// model.labels_are_shifted(), and either attention_mask or position_ids that restart at each packed
+/// sequence), or as the recurrent ones do (x [B,L], labels already shifted, lengths [B]), or as density
+/// models do (x [B,pixels] alone), or as models of sequences of numbers do (x [B,L,D], labels [B] or [B,L],
+/// perhaps lengths [B]), or as models of pairs do (src [B,S], tgt_in and tgt_out [B,T], and src_pad and
+/// tgt_pad, 1 where they are padded). Throws Error where they contradict each other.
 ReferenceBatch reference_batch(const TensorReader& reference, const Model& model);
 
 }  // namespace tidemark

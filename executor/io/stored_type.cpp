@@ -109,6 +109,8 @@ bool convert(StoredType from, const std::byte* in, DType to, std::byte* out, int
   if (to == DType::bf16 && from == StoredType::f16)
     return each<uint16_t, uint16_t>(in, out, count, half_to_bfloat);
   if (to == DType::i32 && from == StoredType::i64) return narrow(in, out, count);
+  if (to == DType::i32 && from == StoredType::u8)
+    return each<uint8_t, int32_t>(in, out, count, [](uint8_t x) { return int32_t{x}; });
   return false;
 }
 

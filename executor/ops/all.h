@@ -7,6 +7,7 @@ namespace tidemark::ops {
 
 void embedding_cpu(const KernelArgs& args);
 void embedding_grad_cpu(const KernelArgs& args);
+void sinusoidal_positions_cpu(const KernelArgs& args);
 void linear_cpu(const KernelArgs& args);
 void linear_grad_input_cpu(const KernelArgs& args);
 void linear_grad_weight_cpu(const KernelArgs& args);

@@ -12,9 +12,9 @@
 
 namespace tidemark::ops {
 
-/// q, o: [tokens, heads * dim]; k, v: [tokens, kv_heads * dim]; lse: [heads, tokens].
+/// q, o: [queries, heads * dim]; k, v: [keys, kv_heads * dim]; lse: [heads, queries].
 struct Attention {
-  int64_t tokens = 0, heads = 0, kv_heads = 0, dim = 0;
+  int64_t queries = 0, keys = 0, heads = 0, kv_heads = 0, dim = 0;
   float scale = 1;
   bool causal = false, bf16 = false;
   const void *q = nullptr, *k = nullptr, *v = nullptr;
@@ -38,12 +38,12 @@ struct Rows {
   int64_t begin = 0, end = 0;
 };
 
-/// At most kAttentionBlock queries of one sequence and one head.
+/// At most kAttentionBlock queries of one sequence and one head, and the keys of that sequence.
 struct QueryBlock {
   int64_t head = 0;
-  Rows sequence, queries;
+  Rows sequence_keys, queries;
   /// Keys that any of the queries may see.
-  Rows keys(bool causal) const { return {sequence.begin, causal ? queries.end : sequence.end}; }
+  Rows keys(bool causal) const { return {sequence_keys.begin, causal ? queries.end : sequence_keys.end}; }
 };
 
 TIDEMARK_SIMD_DECLARE(

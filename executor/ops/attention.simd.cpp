@@ -39,6 +39,16 @@ void softmax(float* scores, int64_t n_keys, bool first, float* top, float* sum, 
   }
 }
 
+/// Of a sequence without keys: a sum over nothing.
+template <typename T>
+void attend_to_nothing(const Attention& a, const QueryBlock& block) {
+  for (int64_t row = block.queries.begin; row < block.queries.end; ++row) {
+    T* const o = static_cast<T*>(a.o) + row * a.q_columns() + block.head * a.dim;
+    lanes(0, a.dim, [&](int64_t j, auto w) { store(o + j, zero(), w); });
+    a.lse[block.head * a.queries + row] = -INFINITY;
+  }
+}
+
 template <typename T>
 void attend_block(const Attention& a, const QueryBlock& block, float* scratch) {
   const int64_t dim = a.dim, ld = tile_columns(dim), q_ld = a.q_columns(), kv_ld = a.kv_columns();
@@ -47,6 +57,7 @@ void attend_block(const Attention& a, const QueryBlock& block, float* scratch) {
   const T* const v = static_cast<const T*>(a.v) + a.kv_head(block.head) * dim;
   const T* const q = static_cast<const T*>(a.q) + block.head * dim;
   const Rows all = block.keys(a.causal);
+  if (all.begin == all.end) return attend_to_nothing<T>(a, block);
   const auto prefetch_tile = [&](int64_t key) {
     const int64_t rows = smaller(kAttentionBlock, all.end - key);
     prefetch_rows(k + key * kv_ld, kv_ld, rows, dim);
@@ -76,7 +87,7 @@ void attend_block(const Attention& a, const QueryBlock& block, float* scratch) {
     }
   }
 
-  float* const lse = a.lse + block.head * a.tokens;
+  float* const lse = a.lse + block.head * a.queries;
   for (int64_t i = 0; i < panels_of(block); ++i) {
     const Rows queries = panel_of(block, i);
     float* const out = s.out + i * kPanel * dim;

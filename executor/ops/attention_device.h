@@ -8,7 +8,7 @@
 namespace tidemark::ops {
 
 template <typename T>
-DeviceAttention<T> device_attention(const KernelArgs& args, int first) {
+DeviceAttention<T> device_attention(const KernelArgs& args, int first, int cu_seqlens) {
   const Attributes& attributes = args.op.attributes();
   DeviceAttention<T> a;
   a.heads = attributes.integer("heads");
@@ -20,6 +20,10 @@ DeviceAttention<T> device_attention(const KernelArgs& args, int first) {
   a.q = args.in<T>(first);
   a.k = args.in<T>(first + 1);
   a.v = args.in<T>(first + 2);
+  a.keys = args.op.in(first + 1).shape[0];
+  a.cu_seqlens = args.in<int32_t>(cu_seqlens);
+  a.cu_seqlens_k = args.op.has_in(cu_seqlens + 1) ? args.in<int32_t>(cu_seqlens + 1) : a.cu_seqlens;
+  a.entries = args.op.in(cu_seqlens).shape[0];
   return a;
 }
 
@@ -34,9 +38,7 @@ inline int64_t attention_grad_tile_rows(int64_t dim) {
 template <typename T, typename Device>
 void attention_typed(const KernelArgs& args, Device& device) {
   using Group = typename Device::Group;
-  DeviceAttention<T> a = device_attention<T>(args, 0);
-  a.cu_seqlens = args.in<int32_t>(3);
-  a.entries = args.op.in(3).shape[0];
+  const DeviceAttention<T> a = device_attention<T>(args, 0, 3);
   T* const o = args.out<T>(0);
   float* const lse = args.out<float>(1);
   const AttentionTiles tiles{attention_tile_rows(a.dim), a.dim};
@@ -65,7 +67,7 @@ void attention_typed(const KernelArgs& args, Device& device) {
         });
         const int64_t keys_end = seen.end_of_all(a, begin);
         for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
-          load_tile(group, tiles, a.k + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
+          load_tile(group, tiles, a.k + a.kv_head(head) * a.dim, a.kv_columns(), key, a.keys, kv);
           multiply_rows(group, tiles, q, kv, a.scale, scores);
           group.each(tiles.rows, [&](int64_t i) {
             float* const s = scores + i * tiles.scores_ld();
@@ -82,12 +84,13 @@ void attention_typed(const KernelArgs& args, Device& device) {
             sum[i] = sum[i] * shrink[i] + total;
             top[i] = highest;
           });
-          load_tile(group, tiles, a.v + a.kv_head(head) * a.dim, a.kv_columns(), key, a.tokens, kv);
+          load_tile(group, tiles, a.v + a.kv_head(head) * a.dim, a.kv_columns(), key, a.keys, kv);
           group.each(tiles.rows * tiles.ld(), [&](int64_t i) { out[i] *= shrink[i / tiles.ld()]; });
           add_product<false>(group, tiles, scores, kv, 1, out);
         }
         store_tile(
-            group, tiles, a.tokens, a.q_columns(), begin, out, [&](int64_t i) { return 1 / sum[i]; },
+            group, tiles, a.tokens, a.q_columns(), begin, out,
+            [&](int64_t i) { return sum[i] > 0 ? 1 / sum[i] : 0.0f; },  // of no keys: zero
             o + head * a.dim);
         group.each(device::smaller(tiles.rows, a.tokens - begin),
                    [&](int64_t i) { lse[head * a.tokens + begin + i] = top[i] + logf(sum[i]); });
@@ -132,7 +135,7 @@ void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk,
   using Group = typename Device::Group;
   const DeviceAttention<T>& shape = g.forward;
   const AttentionTiles tiles{attention_grad_tile_rows(shape.dim), shape.dim};
-  const int64_t blocks = (shape.tokens + tiles.rows - 1) / tiles.rows;
+  const int64_t blocks = (shape.keys + tiles.rows - 1) / tiles.rows;
   const int64_t floats = 6 * tiles.operand() + 2 * tiles.scores();
   device.launch(
       blocks * shape.kv_heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
@@ -150,14 +153,14 @@ void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk,
         float* const scores = at += tiles.operand();
         float* const dscores = at += tiles.scores();
         const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.scores()), tiles.rows};
-        load_tile(group, tiles, a.k + kv_head * a.dim, a.kv_columns(), key, a.tokens, k);
-        load_tile(group, tiles, a.v + kv_head * a.dim, a.kv_columns(), key, a.tokens, v);
+        load_tile(group, tiles, a.k + kv_head * a.dim, a.kv_columns(), key, a.keys, k);
+        load_tile(group, tiles, a.v + kv_head * a.dim, a.kv_columns(), key, a.keys, v);
         group.each(tiles.operand(), [&](int64_t i) { dk_sum[i] = dv_sum[i] = 0; });
         // Of the sequences that have a key here: from the first one's first query to the last one's last.
-        const int64_t last_key = device::smaller(key + tiles.rows, a.tokens) - 1;
-        const int64_t last = a.cu_seqlens[device::sequence_at(a.cu_seqlens, a.entries, last_key) + 1];
+        const int64_t last_key = device::smaller(key + tiles.rows, a.keys) - 1;
+        const int64_t last = a.cu_seqlens[device::sequence_at(a.cu_seqlens_k, a.entries, last_key) + 1];
         const int64_t first =
-            a.causal ? key : a.cu_seqlens[device::sequence_at(a.cu_seqlens, a.entries, key)];
+            a.causal ? key : a.cu_seqlens[device::sequence_at(a.cu_seqlens_k, a.entries, key)];
         for (int64_t head = kv_head * per_group; head < (kv_head + 1) * per_group; ++head)
           for (int64_t query = first; query < last; query += tiles.rows) {
             find_seen_keys(group, a, query, seen);
@@ -170,8 +173,8 @@ void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk,
             add_product<true>(group, tiles, dscores, q, 1, dk_sum);
           }
         const auto one = [](int64_t) { return 1.0f; };
-        store_tile(group, tiles, a.tokens, a.kv_columns(), key, dk_sum, one, dk + kv_head * a.dim);
-        store_tile(group, tiles, a.tokens, a.kv_columns(), key, dv_sum, one, dv + kv_head * a.dim);
+        store_tile(group, tiles, a.keys, a.kv_columns(), key, dk_sum, one, dk + kv_head * a.dim);
+        store_tile(group, tiles, a.keys, a.kv_columns(), key, dv_sum, one, dv + kv_head * a.dim);
       });
 }
 
@@ -204,8 +207,8 @@ void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* 
         const int64_t keys_end = seen.end_of_all(a, query);
         const int64_t kv_column = a.kv_head(head) * a.dim;
         for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
-          load_tile(group, tiles, a.k + kv_column, a.kv_columns(), key, a.tokens, k);
-          load_tile(group, tiles, a.v + kv_column, a.kv_columns(), key, a.tokens, v);
+          load_tile(group, tiles, a.k + kv_column, a.kv_columns(), key, a.keys, k);
+          load_tile(group, tiles, a.v + kv_column, a.kv_columns(), key, a.keys, v);
           multiply_rows(group, tiles, q, k, a.scale, scores);
           multiply_rows(group, tiles, d_o, v, 1, dscores);
           differentiate_tile(group, tiles, g, head, query, key, seen, scores, dscores);
@@ -219,9 +222,7 @@ void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* 
 template <typename T, typename Device>
 void attention_grad_typed(const KernelArgs& args, Device& device) {
   DeviceAttentionGrad<T> g;
-  g.forward = device_attention<T>(args, 1);
-  g.forward.cu_seqlens = args.in<int32_t>(6);
-  g.forward.entries = args.op.in(6).shape[0];
+  g.forward = device_attention<T>(args, 1, 6);
   g.d_o = args.in<T>(0);
   g.lse = args.in<float>(5);
   auto* const delta = static_cast<float*>(args.workspace);

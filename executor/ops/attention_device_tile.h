@@ -13,13 +13,16 @@ inline constexpr int64_t kMicroTile = 4;  ///< rows and columns of a product tha
 /// Heads beside each other in packed rows; the sequences that no score crosses.
 template <typename T>
 struct DeviceAttention {
-  int64_t tokens = 0, heads = 0, kv_heads = 0, dim = 0;
+  int64_t tokens = 0;  ///< of the queries
+  int64_t keys = 0;
+  int64_t heads = 0, kv_heads = 0, dim = 0;
   bool causal = false;
   float scale = 0;
   const T* q = nullptr;
   const T* k = nullptr;
   const T* v = nullptr;
   const int32_t* cu_seqlens = nullptr;
+  const int32_t* cu_seqlens_k = nullptr;  ///< may be the same
   int64_t entries = 0;
 
   TIDEMARK_HOST_DEVICE int64_t q_columns() const { return heads * dim; }
@@ -39,7 +42,7 @@ struct AttentionTiles {
   TIDEMARK_HOST_DEVICE int64_t scores() const { return rows * scores_ld(); }
 };
 
-/// The keys [begin, end) that each query of a block sees; none past the tokens.
+/// The keys [begin, end) that each query of a block sees; none past the last.
 struct SeenKeys {
   int32_t* begin;
   int64_t rows;
@@ -63,8 +66,8 @@ TIDEMARK_DEVICE void find_seen_keys(Group& group, const DeviceAttention<T>& a, i
     seen.begin[i] = seen.end()[i] = 0;
     if (row >= a.tokens) return;
     const int64_t sequence = device::sequence_at(a.cu_seqlens, a.entries, row);
-    seen.begin[i] = a.cu_seqlens[sequence];
-    seen.end()[i] = a.causal ? static_cast<int32_t>(row) + 1 : a.cu_seqlens[sequence + 1];
+    seen.begin[i] = a.cu_seqlens_k[sequence];
+    seen.end()[i] = a.causal ? static_cast<int32_t>(row) + 1 : a.cu_seqlens_k[sequence + 1];
   });
 }
 

@@ -41,11 +41,10 @@ void attention_grad_cpu(const KernelArgs& args) {
   g.forward.o = args.inputs[4];
   g.forward.lse = static_cast<float*>(args.inputs[5]);
   g.dq = args.outputs[0];
-  const auto* cu_seqlens = args.in<int32_t>(6);
-  const int64_t boundaries = args.op.in(6).shape[0];
+  const Boundaries boundaries = boundaries_of(args, 6);
 
   const cpu::AttentionGradSpace space =
-      cpu::attention_grad_space(a.tokens, a.heads, a.kv_heads, a.dim, args.op.in(1).dtype);
+      cpu::attention_grad_space(a.queries, a.keys, a.heads, a.kv_heads, a.dim, args.op.in(1).dtype);
   auto* const workspace = static_cast<std::byte*>(args.workspace);
   auto* const progress = reinterpret_cast<int32_t*>(workspace);
   auto* const sums = workspace + space.progress_bytes;
@@ -53,10 +52,10 @@ void attention_grad_cpu(const KernelArgs& args) {
   g.dk = a.bf16 ? reinterpret_cast<float*>(sums) : args.out<float>(1);
   g.dv = a.bf16 ? reinterpret_cast<float*>(sums + space.sums_bytes) : args.out<float>(2);
 
-  const int64_t blocks = query_blocks(a.tokens), sums_tasks = (a.tokens + kSumRows - 1) / kSumRows;
+  const int64_t blocks = query_blocks(a.queries), sums_tasks = (a.keys + kSumRows - 1) / kSumRows;
   const auto sums_part = [&](int64_t task, auto&& fn) {
     const int64_t begin = task * kSumRows * a.kv_columns();
-    fn(begin, std::min(begin + kSumRows * a.kv_columns(), a.tokens * a.kv_columns()) - begin);
+    fn(begin, std::min(begin + kSumRows * a.kv_columns(), a.keys * a.kv_columns()) - begin);
   };
   std::memset(progress, 0, static_cast<size_t>(space.progress_bytes));
   args.pool->parallel_for(sums_tasks, [&](int64_t task, int) {
@@ -74,7 +73,7 @@ void attention_grad_cpu(const KernelArgs& args) {
   args.pool->parallel_for(blocks * a.heads, [&](int64_t task, int thread) {
     auto* const own = reinterpret_cast<float*>(scratch + thread * space.thread_bytes);
     const int64_t link = task / a.kv_heads, head = task % a.kv_heads * group + link % group;
-    each_sequence(a, cu_seqlens, boundaries, head, link / group, [&](const QueryBlock& queries) {
+    each_sequence(a, boundaries, head, link / group, [&](const QueryBlock& queries) {
       begin(g, queries, own);
       const Rows all = queries.keys(a.causal);
       for (int64_t key = all.begin; key < all.end; key += cpu::kAttentionBlock) {
@@ -85,7 +84,7 @@ void attention_grad_cpu(const KernelArgs& args) {
       }
       end(g, queries, own);
     });
-    publish(progress[task], a.tokens);
+    publish(progress[task], a.keys);
   });
 
   if (!a.bf16) return;

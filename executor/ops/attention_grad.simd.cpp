@@ -44,7 +44,7 @@ void begin(const AttentionGrad& g, const QueryBlock& block, float* scratch) {
   const T* const d_o = static_cast<const T*>(g.d_o) + at;
   const T* const o = static_cast<const T*>(a.o) + at;
   for (const T* x : {q, d_o, o}) prefetch_rows(x, ld, n_queries, dim);
-  prefetch_tile<T>(g, block, block.sequence.begin);
+  prefetch_tile<T>(g, block, block.sequence_keys.begin);
 
   pack_transposed(q, ld, dim, n_queries, s.q_columns);
   pack_transposed(d_o, ld, dim, n_queries, s.do_columns);
@@ -61,7 +61,7 @@ void begin(const AttentionGrad& g, const QueryBlock& block, float* scratch) {
         products = fma(load(d_o + i * ld + j, w), load(o + i * ld + j, w), products);
       });
     s.delta[i] = sum(products);
-    s.lse[i] = i < n_queries ? a.lse[block.head * a.tokens + block.queries.begin + i] * kLog2E : 0;
+    s.lse[i] = i < n_queries ? a.lse[block.head * a.queries + block.queries.begin + i] * kLog2E : 0;
   }
 }
 
@@ -88,7 +88,7 @@ void add(const AttentionGrad& g, const QueryBlock& block, Rows keys, float* scra
   prefetch_tile<T>(g, block, keys.end);
   float* const dk = g.dk + keys.begin * kv_ld + column;
   float* const dv = g.dv + keys.begin * kv_ld + column;
-  const bool first = keys.begin == block.sequence.begin;
+  const bool first = keys.begin == block.sequence_keys.begin;
   for (int64_t i = 0; i < panels_of(block); ++i) {
     const Rows queries = panel_of(block, i);
     const int64_t n_queries = queries.end - queries.begin, n = visible(a.causal, keys, queries);
@@ -110,7 +110,11 @@ template <typename T>
 void end(const AttentionGrad& g, const QueryBlock& block, float* scratch) {
   const Attention& a = g.forward;
   const Scratch s(scratch, a.dim);
-  scale(s.dq, panels_of(block) * kPanel * a.dim, 1 / kLog2E);  // the keys were in powers of two
+  const int64_t elements = panels_of(block) * kPanel * a.dim;
+  const Rows keys = block.keys(a.causal);
+  if (keys.begin == keys.end)  // no tile began the sum
+    for (int64_t i = 0; i < elements; i += kLanes) store(s.dq + i, zero());
+  scale(s.dq, elements, 1 / kLog2E);  // the keys were in powers of two
   for (int64_t i = 0; i < panels_of(block); ++i)
     unpack_queries(s.dq + i * kPanel * a.dim, panel_of(block, i), a.dim, s.keys,
                    static_cast<T*>(g.dq) + block.head * a.dim, a.q_columns());

@@ -31,6 +31,7 @@ class ChunkedLoss {
   const KernelArgs& args_;
   bool with_gradient_, bf16_;
   int64_t tokens_, hidden_, vocabulary_, chunk_rows_;
+  double smoothing_;  ///< the share of a target that is spread over the vocabulary
   cpu::CrossEntropySpace space_;
   const int32_t* labels_;
   float* logits_;
@@ -49,6 +50,8 @@ ChunkedLoss::ChunkedLoss(const KernelArgs& args, bool with_gradient)
       hidden_(columns_of(args.op.in(0))),
       vocabulary_(rows_of(args.op.in(1))),
       chunk_rows_(std::min(tokens_, args.op.attributes().integer("chunk_rows"))),
+      smoothing_(args.op.attributes().has("label_smoothing") ? args.op.attributes().number("label_smoothing")
+                                                             : 0),
       space_(cpu::cross_entropy_space(tokens_, hidden_, vocabulary_, chunk_rows_, args.op.in(0).dtype,
                                       with_gradient, args.pool->threads())),
       labels_(args.in<int32_t>(2)),
@@ -89,12 +92,15 @@ void ChunkedLoss::loss_of_row(int64_t row) {
   }
   std::fill(x + vocabulary_, x + padded, -std::numeric_limits<float>::infinity());
   const float own = x[label];
-  float largest = 0, sum = 0;
+  const auto own_share = static_cast<float>(1 - smoothing_);
+  const auto each_share = static_cast<float>(smoothing_ / static_cast<double>(vocabulary_));
+  float all = 0, largest = 0, sum = 0;
+  if (smoothing_ > 0) TIDEMARK_SIMD(sum_row)(x, vocabulary_, &all);
   TIDEMARK_SIMD(softmax_row)(x, padded, with_gradient_, &largest, &sum);
-  losses_[begin_ + row] = std::log(sum) + (largest - own);
+  losses_[begin_ + row] = std::log(sum) + (largest - own_share * own - each_share * all);
   if (!with_gradient_) return;
-  TIDEMARK_SIMD(scale_row)(x, padded, grad_scale_ / sum);
-  x[label] -= grad_scale_;
+  TIDEMARK_SIMD(scale_row)(x, padded, grad_scale_ / sum, -grad_scale_ * each_share);
+  x[label] -= grad_scale_ * own_share;
 }
 
 void ChunkedLoss::make_losses() {

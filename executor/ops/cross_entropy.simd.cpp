@@ -22,8 +22,13 @@ void softmax_row(float* x, int64_t n, bool keep, float* largest, float* sum) {
   });
 }
 
-void scale_row(float* x, int64_t n, float factor) {
-  for (int64_t i = 0; i < n; i += kLanes) store(x + i, load(x + i) * broadcast(factor));
+void sum_row(const float* x, int64_t n, float* sum) {
+  *sum = sum_over(n, [&](int64_t i, auto w) { return load(x + i, w); });
+}
+
+void scale_row(float* x, int64_t n, float factor, float offset) {
+  for (int64_t i = 0; i < n; i += kLanes)
+    store(x + i, fma(load(x + i), broadcast(factor), broadcast(offset)));
 }
 
 }  // namespace tidemark::ops::TIDEMARK_ISA_NS

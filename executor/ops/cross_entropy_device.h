@@ -136,7 +136,10 @@ void DeviceChunkedLoss<T, Device>::make_losses() {
   const int32_t* const labels = args_.in<int32_t>(2) + begin_;
   const T* const bias = args_.op.has_in(3) ? args_.in<T>(3) : nullptr;
   const int64_t vocabulary = vocabulary_;
-  const double grad_scale = with_gradient_ ? args_.op.attributes().number("grad_scale") : 0;
+  const Attributes& attributes = args_.op.attributes();
+  const auto smoothing =
+      static_cast<float>(attributes.has("label_smoothing") ? attributes.number("label_smoothing") : 0);
+  const double grad_scale = with_gradient_ ? attributes.number("grad_scale") : 0;
   const bool with_gradient = with_gradient_;
   const int32_t* const counted = counted_;
   const float* const logits = logits_;
@@ -156,12 +159,18 @@ void DeviceChunkedLoss<T, Device>::make_losses() {
         const auto top = group.template max<float>(vocabulary, logit(label), logit);
         const auto sum =
             group.template sum<float>(vocabulary, [&](int64_t i) { return expf(logit(i) - top); });
-        group.each(1, [&](int64_t) { losses[row] = logf(sum) + (top - logit(label)); });
+        // Under the target: what all of the vocabulary gets alike, and the label's own.
+        const float uniform = smoothing / static_cast<float>(vocabulary), own = 1 - smoothing;
+        const auto below =
+            smoothing > 0
+                ? group.template sum<float>(vocabulary, [&](int64_t i) { return uniform * (top - logit(i)); })
+                : 0.0f;
+        group.each(1, [&](int64_t) { losses[row] = logf(sum) + (own * (top - logit(label)) + below); });
         if (!with_gradient) return;
         const auto scale = static_cast<float>(grad_scale / *counted);
         const float share = scale / sum;
         group.each(vocabulary, [&](int64_t i) {
-          device::store(dx + i, expf(logit(i) - top) * share - (i == label ? scale : 0.0f));
+          device::store(dx + i, expf(logit(i) - top) * share - scale * (uniform + (i == label ? own : 0.0f)));
         });
       });
 }

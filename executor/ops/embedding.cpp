@@ -4,6 +4,7 @@
 
 #include "executor/ops/all.h"
 #include "executor/ops/operands.h"
+#include "executor/ops/sinusoidal_positions.h"
 
 namespace tidemark::ops {
 
@@ -57,6 +58,15 @@ void embedding_grad_cpu(const KernelArgs& args) {
       add(is_bf16(dweight), args.inputs[1], first, at - first, columns, scale, row);
     }
   });
+}
+
+void sinusoidal_positions_cpu(const KernelArgs& args) {
+  const TensorType& x = args.op.in(0);
+  const SinusoidalPositions s{is_bf16(x),     columns_of(x),       args.op.attributes().number("base"),
+                              args.inputs[0], args.in<int32_t>(1), args.outputs[0]};
+  const auto add = TIDEMARK_SIMD(add_sinusoids);
+  parallel_ranges(args.pool, rows_of(x), kSinusoidRows,
+                  [&](int64_t begin, int64_t end) { add(s, begin, end); });
 }
 
 }  // namespace tidemark::ops

@@ -5,5 +5,6 @@ namespace tidemark::ops {
 
 TIDEMARK_CUDA_KERNEL(embedding)
 TIDEMARK_CUDA_KERNEL(embedding_grad)
+TIDEMARK_CUDA_KERNEL(sinusoidal_positions)
 
 }  // namespace tidemark::ops

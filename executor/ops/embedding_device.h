@@ -75,4 +75,27 @@ void embedding_grad_device(const KernelArgs& args, Device& device) {
   TIDEMARK_TYPED(args.op.out(0), embedding_grad_typed, args, device);
 }
 
+/// Angles in double, as on the CPU.
+template <typename T, typename Device>
+void sinusoidal_positions_typed(const KernelArgs& args, Device& device) {
+  const T* const x = args.in<T>(0);
+  const int32_t* const positions = args.in<int32_t>(1);
+  T* const y = args.out<T>(0);
+  const int64_t columns = args.op.in(0).shape[1];
+  const double base = args.op.attributes().number("base");
+  device.each(
+      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const int64_t column = i % columns, pair = column - column % 2;
+        const double angle =
+            positions[i / columns] * pow(base, -static_cast<double>(pair) / static_cast<double>(columns));
+        device::store(y + i,
+                      device::to_float(x[i]) + static_cast<float>(column % 2 == 0 ? sin(angle) : cos(angle)));
+      });
+}
+
+template <typename Device>
+void sinusoidal_positions_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.in(0), sinusoidal_positions_typed, args, device);
+}
+
 }  // namespace tidemark::ops

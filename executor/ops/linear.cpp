@@ -1,6 +1,7 @@
 #include "executor/ops/all.h"
 #include "executor/ops/column_sum.h"
 #include "executor/ops/product.h"
+#include "executor/ops/weight_rows.h"
 
 namespace tidemark::ops {
 
@@ -8,7 +9,8 @@ void linear_cpu(const KernelArgs& args) {
   cpu::Gemm g = product(args);
   g.k = g.lda;
   g.b_transposed = true;
-  if (args.op.has_in(2)) g.bias = args.inputs[2];
+  g.b = first_row(args, args.inputs[1], args.op.in(1));
+  if (args.op.has_in(2)) g.bias = first_row(args, args.inputs[2], args.op.in(2));
   if (args.op.has_in(3)) g.start = args.inputs[3];
   cpu::gemm(g, args.workspace, args.pool);
 }
@@ -16,15 +18,20 @@ void linear_cpu(const KernelArgs& args) {
 void linear_grad_input_cpu(const KernelArgs& args) {
   cpu::Gemm g = product(args);
   g.k = g.lda;
+  g.b = first_row(args, args.inputs[1], args.op.in(1));
   if (args.op.has_in(2)) g.start = args.inputs[2];
   cpu::gemm(g, args.workspace, args.pool);
 }
 
 void linear_grad_weight_cpu(const KernelArgs& args) {
   cpu::Gemm g = product(args);
+  const RowSums sums = row_sums(args);
+  if (sums.clears) clear(args, 0);
+  g.m = columns_of(args.op.in(0));
   g.k = rows_of(args.op.in(0));
   g.a_transposed = true;
-  if (args.op.has_in(2)) g.start = args.inputs[2];
+  g.start = sums.start;
+  g.c = sums.y;
   cpu::gemm(g, args.workspace, args.pool);
 }
 
@@ -36,8 +43,10 @@ void column_sum_cpu(const KernelArgs& args) {
   sum.rows = rows_of(dy);
   sum.x = args.inputs[0];
   sum.ld = columns_of(dy);
-  sum.start = args.op.has_in(2) ? args.inputs[2] : nullptr;
-  sum.y = args.outputs[0];
+  const RowSums own = row_sums(args);
+  if (own.clears) clear(args, 0);
+  sum.start = own.start;
+  sum.y = own.y;
   sum.x_bf16 = sum.y_bf16 = is_bf16(dy);
   column_sum(sum, body, args.pool);
   if (tail == 0) return;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "executor/ops/column_sum_device.h"
+#include "executor/ops/weight_rows.h"
 
 namespace tidemark::ops {
 
@@ -26,7 +27,8 @@ void linear_device(const KernelArgs& args, Device& device) {
   device::Matmul p = device_product(args);
   p.k = p.lda;
   p.b_transposed = true;
-  if (args.op.has_in(2)) p.bias = args.inputs[2];
+  p.b = first_row(args, args.inputs[1], args.op.in(1));
+  if (args.op.has_in(2)) p.bias = first_row(args, args.inputs[2], args.op.in(2));
   if (args.op.has_in(3)) p.start = args.inputs[3];
   device.matmul(p);
 }
@@ -35,6 +37,7 @@ template <typename Device>
 void linear_grad_input_device(const KernelArgs& args, Device& device) {
   device::Matmul p = device_product(args);
   p.k = p.lda;
+  p.b = first_row(args, args.inputs[1], args.op.in(1));
   if (args.op.has_in(2)) p.start = args.inputs[2];
   device.matmul(p);
 }
@@ -42,9 +45,13 @@ void linear_grad_input_device(const KernelArgs& args, Device& device) {
 template <typename Device>
 void linear_grad_weight_device(const KernelArgs& args, Device& device) {
   device::Matmul p = device_product(args);
+  const RowSums sums = row_sums(args);
+  if (sums.clears) device.zero(args.outputs[0], args.op.out(0).bytes());
+  p.m = p.lda;
   p.k = args.op.in(0).shape[0];
   p.a_transposed = true;
-  if (args.op.has_in(2)) p.start = args.inputs[2];
+  p.start = sums.start;
+  p.c = sums.y;
   device.matmul(p);
 }
 
@@ -53,8 +60,10 @@ void column_sum_typed(const KernelArgs& args, Device& device) {
   const TensorType& dy = args.op.in(0);
   const int64_t rows = dy.shape[0], tail = args.op.has_in(1) ? args.op.in(1).shape[1] : 0;
   const int64_t body = dy.shape[1] - tail;
-  const T* const start = args.op.has_in(2) ? args.in<T>(2) : nullptr;
-  T* const y = args.out<T>(0);
+  const RowSums sums = row_sums(args);
+  if (sums.clears) device.zero(args.outputs[0], args.op.out(0).bytes());
+  const T* const start = static_cast<const T*>(sums.start);
+  T* const y = static_cast<T*>(sums.y);
   sum_columns(device, args.in<T>(0), rows, body, dy.shape[1], start, y);
   if (tail > 0)
     sum_columns(device, args.in<T>(1), rows, tail, tail, start ? start + body : nullptr, y + body);

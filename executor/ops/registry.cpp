@@ -12,6 +12,7 @@ const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
   static const std::unordered_map<std::string_view, Kernel> kernels = {
       {"embedding", ops::embedding_cpu},
       {"embedding_grad", ops::embedding_grad_cpu},
+      {"sinusoidal_positions", ops::sinusoidal_positions_cpu},
       {"linear", ops::linear_cpu},
       {"linear_grad_input", ops::linear_grad_input_cpu},
       {"linear_grad_weight", ops::linear_grad_weight_cpu},

@@ -19,6 +19,7 @@ class Runtime {
   /// `graph` and `plan` must outlive it. Throws Error where the plan is not for this graph, asks for fewer
   /// threads than given, or is for a device that is not here.
   Runtime(const Graph& graph, const Plan& plan, const RuntimeOptions& options = {});
+  Runtime(const Graph&, Plan&&, const RuntimeOptions& = {}) = delete;
 
   const Graph& graph() const { return graph_; }
   const Plan& plan() const { return plan_; }

@@ -1,5 +1,6 @@
 #include "executor/training/session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numbers>
@@ -13,6 +14,9 @@ namespace tidemark {
 
 double LearningRate::at(int64_t step) const {
   if (step < warmup_steps) return peak * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+  if (decay == Decay::inverse_square_root)
+    return peak *
+           std::sqrt(static_cast<double>(std::max<int64_t>(1, warmup_steps)) / static_cast<double>(step + 1));
   if (total_steps <= warmup_steps) return peak;
   const double progress = std::min(
       1.0, static_cast<double>(step - warmup_steps) / static_cast<double>(total_steps - warmup_steps));

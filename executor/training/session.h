@@ -8,9 +8,15 @@
 
 namespace tidemark {
 
-/// Linear warm-up, then a cosine to `final_fraction` of the peak at `total_steps` (Loshchilov &
-/// Hutter 2017), constant after it. `total_steps` 0: constant after the warm-up.
+/// Linear warm-up, then a decay.
 struct LearningRate {
+  enum class Decay : uint8_t {
+    cosine,  ///< to `final_fraction` of the peak at `total_steps` (Loshchilov & Hutter 2017), constant
+             ///< after it; `total_steps` 0: constant after the warm-up
+    inverse_square_root,  ///< of the number of the step (Vaswani et al. 2017), the peak at the last of the
+                          ///< warm-up
+  };
+  Decay decay = Decay::cosine;
   double peak = 1e-3;
   int64_t warmup_steps = 0;
   int64_t total_steps = 0;

@@ -7,6 +7,7 @@ namespace tidemark::ops {
 
 OpDef embedding();
 OpDef embedding_grad();
+OpDef sinusoidal_positions();
 OpDef linear();
 OpDef linear_grad_input();
 OpDef linear_grad_weight();

@@ -13,6 +13,10 @@ void check_operands(const OpView& op) {
   expect_type(op, 2, vector(DType::i32, h.shape[0]));
   expect_type(op, 3, vector(h.dtype, w.shape[0]));
   if (op.attributes().integer("chunk_rows") <= 0) throw Error("bad op", "chunk_rows", "must be positive");
+  if (op.attributes().has("label_smoothing")) {
+    const double share = op.attributes().number("label_smoothing");
+    if (!(share >= 0 && share < 1)) throw Error("bad op", "label_smoothing", "must be in [0, 1)");
+  }
 }
 
 Work loss_work(const OpView& op, double products) {
@@ -32,6 +36,7 @@ int64_t loss_workspace(const OpView& op, const DeviceTraits& device, bool with_g
 }  // namespace
 
 // The last linear layer and the loss, a chunk of tokens at a time, so that the logits are never whole.
+// Label smoothing (Szegedy et al. 2016): the target gives that share to all of the vocabulary alike.
 OpDef linear_cross_entropy() {
   OpDef d;
   d.name = "linear_cross_entropy";

@@ -62,4 +62,26 @@ OpDef embedding_grad() {
   return d;
 }
 
+// Vaswani et al. 2017, section 3.5: neighbouring columns are the sine and the cosine of one angle. Adds no
+// parameter, so positions of any size have one.
+OpDef sinusoidal_positions() {
+  OpDef d;
+  d.name = "sinusoidal_positions";
+  d.input_names = {"x", "positions"};
+  d.output_names = {"y"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType& x = expect_matrix(op, 0);
+    expect_type(op, 1, vector(DType::i32, x.shape[0]));
+    if (!(op.attributes().number("base") > 0)) throw Error("bad op", "base", "must be positive");
+    return {x};
+  };
+  d.gradient = [](GradientContext& g) {
+    if (g.wants(0)) g.add_grad(0, g.grad_out(0));
+  };
+  d.work = elementwise_work(20);
+  d.aliases = {{0, 0, false}};
+  d.cheap = true;
+  return d;
+}
+
 }  // namespace tidemark::ops

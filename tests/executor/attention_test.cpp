@@ -1,41 +1,56 @@
 // Attention and its gradient against softmax attention written out in float64, and against a reference.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "executor/io/safetensors.h"
 #include "graph/cpu_workspace.h"
 #include "tests/executor/op_case.h"
+#include "tests/scratch.h"
 
 namespace tidemark {
 namespace {
 
 using test::OpCase;
 using test::Values;
+using ::testing::HasSubstr;
 
 struct Problem {
   int64_t heads = 1, kv_heads = 1, dim = 8;
   bool causal = true;
   std::vector<int32_t> lengths;
+  std::vector<int32_t> key_lengths = {};  ///< empty: keys are of the queries' sequences
   double scale = 0.3;
   double amplitude = 1;  ///< of q and k
   DType dtype = DType::f32;
 
   int64_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
-  std::vector<int32_t> cu_seqlens() const {
+  bool cross() const { return !key_lengths.empty(); }
+  int64_t keys() const {
+    return std::accumulate(key_lengths.begin(), key_lengths.end(), cross() ? int64_t{0} : tokens());
+  }
+  static std::vector<int32_t> boundaries(const std::vector<int32_t>& lengths) {
     std::vector<int32_t> cu{0};
     for (int32_t n : lengths) cu.push_back(cu.back() + n);
     return cu;
+  }
+  std::vector<int32_t> cu_seqlens() const { return boundaries(lengths); }
+  std::vector<int32_t> cu_seqlens_k() const { return boundaries(cross() ? key_lengths : lengths); }
+  /// The last inputs of an op.
+  void add_boundaries(OpCase& op) const {
+    op.ints(cu_seqlens());
+    if (cross()) op.ints(cu_seqlens_k());
   }
   Attributes attributes() const {
     return {{"heads", heads}, {"kv_heads", kv_heads}, {"causal", causal}, {"scale", scale}};
   }
   Shape q_shape() const { return {tokens(), heads * dim}; }
-  Shape kv_shape() const { return {tokens(), kv_heads * dim}; }
+  Shape kv_shape() const { return {keys(), kv_heads * dim}; }
 };
 
 /// Both passes; o takes part in the backward pass as stored.
@@ -48,10 +63,10 @@ struct Oracle {
         dq(q.size()),
         dk(k.size()),
         dv(k.size()) {
-    const std::vector<int32_t> cu = p.cu_seqlens();
+    const std::vector<int32_t> cu = p.cu_seqlens(), cu_k = p.cu_seqlens_k();
     for (size_t s = 0; s + 1 < cu.size(); ++s)
       for (int64_t head = 0; head < p.heads; ++head)
-        for (int64_t i = cu[s]; i < cu[s + 1]; ++i) row(p, q, k, v, d_o, head, i, cu[s], cu[s + 1]);
+        for (int64_t i = cu[s]; i < cu[s + 1]; ++i) row(p, q, k, v, d_o, head, i, cu_k[s], cu_k[s + 1]);
   }
 
  private:
@@ -62,6 +77,10 @@ struct Oracle {
       return static_cast<size_t>((j * p.kv_heads + head / (p.heads / p.kv_heads)) * p.dim + d);
     };
     if (p.causal) end = i + 1;
+    if (begin == end) {
+      lse[static_cast<size_t>(head * p.tokens() + i)] = -std::numeric_limits<double>::infinity();
+      return;
+    }
     Values scores;
     for (int64_t j = begin; j < end; ++j) {
       double s = 0;
@@ -103,14 +122,15 @@ void check(const Problem& p, double relative = 0) {
                " tokens");
   OpCase forward("attention", p.attributes(), p.dtype);
   forward.random(p.q_shape(), p.amplitude).random(p.kv_shape(), p.amplitude).random(p.kv_shape());
-  forward.ints(p.cu_seqlens());
+  p.add_boundaries(forward);
   OpCase backward("attention_grad", p.attributes(), p.dtype);
   backward.random(p.q_shape());
   const auto& in = forward.inputs();
   const Oracle oracle(p, in[0], in[1], in[2], backward.inputs()[0]);
   forward.check({oracle.o, oracle.lse}, relative);
   backward.floats(p.q_shape(), in[0]).floats(p.kv_shape(), in[1]).floats(p.kv_shape(), in[2]);
-  backward.floats(p.q_shape(), oracle.o).f32({p.heads, p.tokens()}, oracle.lse).ints(p.cu_seqlens());
+  backward.floats(p.q_shape(), oracle.o).f32({p.heads, p.tokens()}, oracle.lse);
+  p.add_boundaries(backward);
   backward.check({oracle.dq, oracle.dk, oracle.dv}, relative);
 }
 
@@ -136,6 +156,76 @@ TEST(Attention, TakesSequencesOfAnyLength) {
     lengths.back() = 30;
     check({.dim = 8, .causal = causal, .lengths = lengths});
   }
+}
+
+TEST(Attention, KeysMayHaveSequencesOfTheirOwn) {
+  check({.heads = 2, .kv_heads = 2, .causal = false, .lengths = {5}, .key_lengths = {150}});
+  check({.heads = 2, .kv_heads = 2, .causal = false, .lengths = {150}, .key_lengths = {5}});
+  check({.heads = 4,
+         .kv_heads = 2,
+         .dim = 16,
+         .causal = false,
+         .lengths = {70, 3, 130, 0, 9},
+         .key_lengths = {2, 129, 65, 7, 64}});
+  std::vector<int32_t> lengths(90, 1), key_lengths(90, 2);
+  key_lengths[70] = 100;
+  check({.heads = 2, .causal = false, .lengths = lengths, .key_lengths = key_lengths});
+  check({.heads = 4,
+         .kv_heads = 2,
+         .dim = 24,
+         .causal = false,
+         .lengths = {70, 3, 0, 50},
+         .key_lengths = {20, 81, 4, 66},
+         .dtype = DType::bf16},
+        2e-2);
+}
+
+TEST(Attention, OfNoKeysIsZero) {
+  const Problem p{.heads = 2, .causal = false, .lengths = {3, 70, 2}, .key_lengths = {4, 0, 9}};
+  OpCase forward("attention", p.attributes());
+  forward.random(p.q_shape()).random(p.kv_shape()).random(p.kv_shape());
+  p.add_boundaries(forward);
+  const std::vector<Values> out = forward.run({});
+  const auto row = [&](const Values& x, int64_t first, int64_t rows) {
+    return Values(x.begin() + first * 16, x.begin() + (first + rows) * 16);
+  };
+  EXPECT_EQ(row(out[0], 3, 70), Values(70 * 16));
+  EXPECT_EQ(out[1][3], -std::numeric_limits<double>::infinity());
+
+  OpCase backward("attention_grad", p.attributes());
+  backward.random(p.q_shape());
+  backward.floats(p.q_shape(), forward.inputs()[0]).floats(p.kv_shape(), forward.inputs()[1]);
+  backward.floats(p.kv_shape(), forward.inputs()[2]).floats(p.q_shape(), out[0]);
+  backward.f32({p.heads, p.tokens()}, out[1]);
+  p.add_boundaries(backward);
+  const std::vector<Values> gradients = backward.run({});
+  EXPECT_EQ(row(gradients[0], 3, 70), Values(70 * 16));
+  for (const Values& gradient : gradients)
+    for (double x : gradient) EXPECT_TRUE(std::isfinite(x));
+}
+
+TEST(Attention, RefusesAMaskAcrossSequences) {
+  Graph graph;
+  const auto floats = [&](const char* name, int64_t rows) {
+    return graph.add_source(name, {DType::f32, {rows, 8}}, Category::input);
+  };
+  const auto ints = [&](const char* name, int64_t n) {
+    return graph.add_source(name, {DType::i32, {n}}, Category::input);
+  };
+  const ValueId q = floats("q", 5), k = floats("k", 7), v = floats("v", 7), other = floats("other", 6);
+  const ValueId cu = ints("cu", 3), cu_k = ints("cu_k", 3), longer = ints("longer", 4);
+  const auto message = [&](std::vector<ValueId> inputs, bool causal) {
+    return message_of<Error>([&] {
+      graph.add({"attention",
+                 "o",
+                 std::move(inputs),
+                 {{"heads", int64_t{1}}, {"kv_heads", int64_t{1}}, {"causal", causal}, {"scale", 1.0}}});
+    });
+  };
+  EXPECT_THAT(message({q, k, v, cu, cu_k}, true), HasSubstr("causal"));
+  EXPECT_THAT(message({q, k, v, cu}, false), HasSubstr(": k: is f32[7, 8]"));
+  EXPECT_THAT(message({q, k, other, cu, cu_k}, false), HasSubstr(": v: is f32[6, 8]"));
+  EXPECT_THAT(message({q, k, v, cu, longer}, false), HasSubstr("cu_seqlens_k"));
 }
 
 TEST(Attention, StoresBf16) {
@@ -174,7 +264,7 @@ TEST(Attention, GivesASequenceTheSameBitsWhereverItStands) {
 
 TEST(Attention, WorkspaceOfTheGradientGrowsWithTokensNotTheirSquare) {
   const auto bytes = [](int64_t tokens) {
-    return cpu::attention_grad_space(tokens, 8, 2, 64, DType::bf16).total(2);
+    return cpu::attention_grad_space(tokens, tokens, 8, 2, 64, DType::bf16).total(2);
   };
   EXPECT_LT(bytes(4096), 2 * bytes(2048));
   EXPECT_EQ(bytes(1 << 20) - bytes(1 << 19), 2 * (bytes(1 << 19) - bytes(1 << 18)));

@@ -14,6 +14,13 @@ constexpr int32_t kIgnored = -100;
 struct Case {
   int64_t tokens, hidden, vocabulary, chunk_rows;
   bool bias, accumulates;
+  double smoothing = 0;
+
+  Attributes attributes(Attributes more = {}) const {
+    more.set("chunk_rows", chunk_rows);
+    if (smoothing > 0) more.set("label_smoothing", smoothing);
+    return more;
+  }
 };
 
 struct Reference {
@@ -45,10 +52,12 @@ Reference reference(const Case& c, const OpCase& op, const std::vector<int32_t>&
     const double top = *std::max_element(z.begin(), z.end());
     double sum = 0;
     for (double logit : z) sum += std::exp(logit - top);
-    r.loss += (std::log(sum) + top - z[static_cast<size_t>(label)]) / static_cast<double>(counted);
     for (int64_t v = 0; v < c.vocabulary; ++v) {
-      const double d = scale / static_cast<double>(counted) *
-                       (std::exp(z[static_cast<size_t>(v)] - top) / sum - (v == label ? 1 : 0));
+      const double target =
+          (v == label ? 1 - c.smoothing : 0) + c.smoothing / static_cast<double>(c.vocabulary);
+      r.loss += target * (std::log(sum) + top - z[static_cast<size_t>(v)]) / static_cast<double>(counted);
+      const double d =
+          scale / static_cast<double>(counted) * (std::exp(z[static_cast<size_t>(v)] - top) / sum - target);
       if (c.bias) r.dbias[static_cast<size_t>(v)] += d;
       for (int64_t k = 0; k < c.hidden; ++k) {
         r.dh[static_cast<size_t>(t * c.hidden + k)] += d * at(w, v, c.hidden, k);
@@ -82,19 +91,21 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(::testing::Values(Case{1, 1, 1, 4, false, false}, Case{1, 9, 40, 1, true, false},
                                          Case{7, 33, 50, 3, true, true}, Case{40, 16, 1024, 40, false, true},
                                          Case{65, 300, 257, 16, false, false},
-                                         Case{90, 64, 700, 1000, true, true}),
+                                         Case{90, 64, 700, 1000, true, true},
+                                         Case{70, 24, 333, 20, true, true, 0.1},
+                                         Case{9, 16, 61, 9, false, false, 0.7}),
                        ::testing::Values(DType::f32, DType::bf16)));
 
 TEST_P(CrossEntropyTest, Loss) {
   const auto labels = some_labels(c);
-  OpCase op("linear_cross_entropy", {{"chunk_rows", c.chunk_rows}}, dtype);
+  OpCase op("linear_cross_entropy", c.attributes(), dtype);
   add_inputs(op, c, labels);
   op.check({{reference(c, op, labels, 1).loss}}, 1e-5);
 }
 
 TEST_P(CrossEntropyTest, LossAndGradients) {
   const auto labels = some_labels(c);
-  OpCase op("linear_cross_entropy_grad", {{"chunk_rows", c.chunk_rows}, {"grad_scale", 0.25}}, dtype);
+  OpCase op("linear_cross_entropy_grad", c.attributes({{"grad_scale", 0.25}}), dtype);
   add_inputs(op, c, labels);
   if (c.accumulates) op.random({c.vocabulary, c.hidden}, 0.01);
   if (c.accumulates && c.bias) op.random({c.vocabulary}, 0.01);

@@ -53,6 +53,25 @@ const std::map<std::string, Build>& examples() {
          const ValueId ids = e.ints("ids", {3, 0, 3, 6, 1});
          return std::vector{e.graph.add({"embedding", "y", {ids, e.floats("w", {7, 5})}})};
        }},
+      {"embedding_scaled",
+       [](Example& e) {
+         const ValueId ids = e.ints("ids", {3, 0, 3});
+         return std::vector{e.graph.add({"embedding", "y", {ids, e.floats("w", {7, 5})}, {{"scale", 2.5}}})};
+       }},
+      {"sinusoidal_positions",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 6}), positions = e.ints("positions", {0, 1, 2, 0, 700});
+         return std::vector{e.graph.add({"sinusoidal_positions", "y", {x, positions}, {{"base", 10000.0}}})};
+       }},
+      {"linear_rows",  // two of one weight
+       [](Example& e) {
+         const ValueId x = e.floats("x", {5, 7}), w = e.floats("w", {9, 7}), b = e.floats("b", {9});
+         const auto rows = [&](const char* name, int64_t first, int64_t n) {
+           return e.graph.add({"linear", name, {x, w, b}, {{"first_row", first}, {"rows", n}}});
+         };
+         const ValueId first = rows("first", 0, 4);
+         return std::vector{first, rows("second", 4, 3)};
+       }},
       {"linear",
        [](Example& e) {
          const ValueId x = e.floats("x", {5, 7}), w = e.floats("w", {3, 7}), b = e.floats("b", {3}),
@@ -90,6 +109,16 @@ const std::map<std::string, Build>& examples() {
               "o",
               {q, k, v, cu},
               {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}}, {"causal", true}, {"scale", 0.5}}})};
+       }},
+      {"attention_cross",
+       [](Example& e) {
+         const ValueId q = e.floats("q", {9, 16}), k = e.floats("k", {7, 8}), v = e.floats("v", {7, 8});
+         const ValueId cu = e.ints("cu_seqlens", {0, 4, 4, 9}), cu_k = e.ints("cu_seqlens_k", {0, 2, 3, 7});
+         return std::vector{e.graph.add(
+             {"attention",
+              "o",
+              {q, k, v, cu, cu_k},
+              {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}}, {"causal", false}, {"scale", 0.5}}})};
        }},
       {"eager_attention",
        [](Example& e) {

@@ -76,6 +76,14 @@ TEST(StoredType, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(convert(StoredType::f64, in, DType::f32, reinterpret_cast<std::byte*>(out), 1));
 }
 
+TEST(StoredType, BytesAreNumbersWithoutSign) {
+  const std::byte in[2] = {std::byte{200}, std::byte{1}};
+  int32_t out[2];
+  EXPECT_TRUE(convert(StoredType::u8, in, DType::i32, reinterpret_cast<std::byte*>(out), 2));
+  EXPECT_EQ(out[0], 200);
+  EXPECT_EQ(out[1], 1);
+}
+
 TEST(StoredType, NamesRoundTrip) {
   for (const char* name : {"F32", "F16", "BF16", "I64", "I32", "F64", "U8", "BOOL", "F8_E5M2"}) {
     ASSERT_TRUE(stored_type_from(name)) << name;

@@ -26,6 +26,15 @@ TEST(LearningRate, WarmsUpThenFallsAlongACosine) {
   EXPECT_DOUBLE_EQ(constant.at(1000), 2);
 }
 
+TEST(LearningRate, FallsWithTheInverseSquareRootAfterTheWarmUp) {
+  const LearningRate rate{.decay = LearningRate::Decay::inverse_square_root, .peak = 3, .warmup_steps = 4};
+  EXPECT_DOUBLE_EQ(rate.at(0), 0.75);
+  EXPECT_DOUBLE_EQ(rate.at(3), 3);
+  for (const int64_t step : {4, 15, 399})  // Vaswani et al., equation 3, in units of its peak
+    EXPECT_DOUBLE_EQ(rate.at(step), 3 * std::pow(static_cast<double>(step + 1), -0.5) / std::pow(4, -0.5));
+  EXPECT_DOUBLE_EQ(rate.at(15), 1.5);
+}
+
 TEST(Initialize, DrawsWhatTheModelAsksFor) {
   const Tiny tiny({.preset = "llama-tiny", .dtype = DType::bf16});
   const Plan plan = tiny.keep_all();

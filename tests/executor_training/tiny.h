@@ -12,6 +12,7 @@
 #include "executor/io/batch.h"
 #include "executor/io/image_batch.h"
 #include "executor/io/number_batch.h"
+#include "executor/io/pair_batch.h"
 #include "executor/training/initialize.h"
 #include "executor/training/session.h"
 #include "executor/training/state.h"
@@ -35,6 +36,7 @@ struct Tiny {
     const int64_t pixels = model->pixels();
     documents = pixels == 0 && model->family() != "llama";
     spec = {.tokens = 96, .sequences = documents ? 8 : 2, .max_length = 48, .dtype = options.dtype};
+    if (model->pair_tokens()) spec.target_tokens = 96;
     if (pixels > 0)
       spec = {.tokens = 6 * pixels, .sequences = 6, .max_length = pixels, .dtype = options.dtype};
     TrainingOptions training{.micro_batches = options.micro_batches};
@@ -77,6 +79,13 @@ struct Tiny {
         batches.fill(step * micro_batches + micro_batch, view);
       };
     }
+    if (model->pair_tokens()) {
+      PairBatchMaker batches(
+          std::make_shared<PairSource>(PairSource::synthetic(*model, spec.max_length)), spec, 5);
+      return [this, inputs, batches](int64_t step, int micro_batch) mutable {
+        batches.fill(step * micro_batches + micro_batch, inputs);
+      };
+    }
     if (model->pixels() == 0)
       return [inputs, batches = tokens()](int64_t step, int micro_batch) mutable {
         batches.fill(step, micro_batch, inputs);
@@ -112,6 +121,7 @@ struct TinyRun {
       : runtime(tiny.graph, plan, options), fill(tiny.fill(runtime)) {
     initialize_parameters(runtime, 11);
   }
+  TinyRun(const Tiny&, Plan&&, const RuntimeOptions& = {}) = delete;  // it must outlive the run
   Session::Feed feed() {
     return [this](Runtime&, int64_t step, int micro_batch) { fill(step, micro_batch); };
   }

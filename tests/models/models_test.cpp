@@ -28,14 +28,14 @@ std::map<std::string, std::vector<int64_t>> shapes_of(const Model& model) {
 TEST(Models, PresetsHaveTheirPublishedSizes) {
   // Counted in the published implementations on the meta device.
   const std::map<std::string, int64_t> published = {
-      {"llama2-7b", 6738415616},    {"llama2-13b", 13015864320},   {"llama2-70b", 68976648192},
-      {"rnn-ptb-medium", 14702600}, {"lstm-ptb-medium", 19780400}, {"lstm-ptb-large", 66034000},
-      {"gru-ptb-medium", 18087800}, {"fvsbn-mnist", 615440},       {"nade-mnist", 785284},
-      {"made-mnist-1hl", 12552784}, {"made-mnist-2hl", 77175440},  {"lru-smnist", 993034},
-      {"s4d-scifar", 201482},       {"retnet-1.3b", 1426495488},   {"retnet-2.7b", 2780618240},
-      {"retnet-6.7b", 6921531392},   {"rwkv-4-169m", 169342464},    {"rwkv-4-430m", 430397440},
-      {"rwkv-4-1b5", 1515106304},   {"rwkv-4-3b", 2984627200},     {"rwkv-4-7b", 7392649216},
-      {"rwkv-4-14b", 14148597760}};
+      {"llama2-7b", 6738415616},    {"llama2-13b", 13015864320},    {"llama2-70b", 68976648192},
+      {"rnn-ptb-medium", 14702600}, {"lstm-ptb-medium", 19780400},  {"lstm-ptb-large", 66034000},
+      {"gru-ptb-medium", 18087800}, {"fvsbn-mnist", 615440},        {"nade-mnist", 785284},
+      {"made-mnist-1hl", 12552784}, {"made-mnist-2hl", 77175440},   {"lru-smnist", 993034},
+      {"s4d-scifar", 201482},       {"retnet-1.3b", 1426495488},    {"retnet-2.7b", 2780618240},
+      {"retnet-6.7b", 6921531392},  {"rwkv-4-169m", 169342464},     {"rwkv-4-430m", 430397440},
+      {"rwkv-4-1b5", 1515106304},   {"rwkv-4-3b", 2984627200},      {"rwkv-4-7b", 7392649216},
+      {"rwkv-4-14b", 14148597760},  {"transformer-base", 63082496}, {"transformer-big", 214245376}};
   for (const auto& [name, count] : published)
     EXPECT_EQ(model_from_preset(name)->parameter_count(), count) << name;
   const int64_t demo = model_from_preset("llama-10m")->parameter_count();
@@ -45,7 +45,7 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
 
 TEST(Models, NamesAndShapesAreThoseOfTheReference) {
   for (const char* name : {"llama", "llama_packed", "rnn", "lstm", "gru", "fvsbn", "nade", "made", "lru",
-                           "s4", "s4d", "retnet", "rwkv"}) {
+                           "s4", "s4d", "retnet", "rwkv", "transformer"}) {
     const std::string base = std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
     const auto model = load_model(read_json(base + ".json", "test")["config"], name);
     std::map<std::string, std::vector<int64_t>> expected;

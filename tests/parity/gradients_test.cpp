@@ -17,8 +17,8 @@ class Gradients : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Cases, Gradients,
                          ::testing::Values("fvsbn", "gru", "llama", "llama_packed", "lru", "lstm", "made",
                                            "mamba", "mamba2", "mamba2_groups", "mamba2_limits",
-                                           "mamba_variants", "nade", "retnet", "rnn", "rwkv", "s4",
-                                           "s4d"),
+                                           "mamba_variants", "nade", "retnet", "rnn", "rwkv", "s4", "s4d",
+                                           "transformer"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST_P(Gradients, AgreeWithPyTorch) {
