@@ -13,6 +13,7 @@ void add_states(CLI::App& app, ExitCode& status);
 void add_graph(CLI::App& app, ExitCode& status);
 void add_profile(CLI::App& app, ExitCode& status);
 void add_report(CLI::App& app, ExitCode& status);
+void add_export(CLI::App& app, ExitCode& status);
 void add_plan(CLI::App& app, ExitCode& status);
 void add_train(CLI::App& app, ExitCode& status);
 void add_evaluate(CLI::App& app, ExitCode& status);

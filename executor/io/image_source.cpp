@@ -1,13 +1,11 @@
 #include "executor/io/image_source.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <memory>
 
 #include "base/error.h"
+#include "base/gzip.h"
 #include "base/random.h"
 
 namespace tidemark {
@@ -33,34 +31,11 @@ std::string resolve(const std::string& path, const std::string& part) {
   return found.front();
 }
 
-/// Of zlib, which reads what is not compressed as it is.
-class GzipFile {
- public:
-  explicit GzipFile(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-    if (!file_) throw Error(kWhat, path, "it cannot be opened", "check the path and its permissions");
-  }
-  ~GzipFile() { gzclose(file_); }
-  GzipFile(const GzipFile&) = delete;
-  GzipFile& operator=(const GzipFile&) = delete;
-
-  void read(std::span<uint8_t> out) {
-    for (size_t done = 0; done < out.size();) {
-      const size_t piece = std::min<size_t>(out.size() - done, 1 << 30);
-      const int got = gzread(file_, out.data() + done, static_cast<unsigned>(piece));
-      if (got < 0) throw Error(kWhat, path_, "the compressed data is damaged", "copy it again");
-      if (got == 0) throw Error(kWhat, path_, "it is cut off", "copy it again");
-      done += static_cast<size_t>(got);
-    }
-  }
-  bool at_end() {
-    uint8_t byte;
-    return gzread(file_, &byte, 1) == 0;
-  }
-
- private:
-  std::string path_;
-  gzFile file_;
-};
+/// Fills `out`, or throws.
+void read_all(GzipReader& file, std::span<uint8_t> out, const std::string& path) {
+  if (file.read(std::as_writable_bytes(out)) < out.size())
+    throw Error(kWhat, path, "it is cut off", "copy it again");
+}
 
 int64_t big_endian(const uint8_t* p) {
   return int64_t{p[0]} << 24 | int64_t{p[1]} << 16 | int64_t{p[2]} << 8 | int64_t{p[3]};
@@ -69,9 +44,9 @@ int64_t big_endian(const uint8_t* p) {
 }  // namespace
 
 ImageSource::ImageSource(const std::string& path, const std::string& part) : path_(resolve(path, part)) {
-  GzipFile file(path_);
+  GzipReader file(path_, kWhat);
   std::array<uint8_t, 16> header;
-  file.read(header);
+  read_all(file, header, path_);
   constexpr int64_t kBytesInThreeDimensions = 0x803;
   if (big_endian(header.data()) != kBytesInThreeDimensions)
     throw Error(kWhat, path_, "its first four bytes are not 00 00 08 03", kRemedy);
@@ -86,8 +61,9 @@ ImageSource::ImageSource(const std::string& path, const std::string& part) : pat
                     " x " + std::to_string(width_),
                 kRemedy);
   data_.resize(static_cast<size_t>(images_ * pixels()));
-  file.read(data_);
-  if (!file.at_end()) throw Error(kWhat, path_, "it goes on after its last image", "copy it again");
+  read_all(file, data_, path_);
+  if (std::byte more; file.read({&more, 1}) > 0)
+    throw Error(kWhat, path_, "it goes on after its last image", "copy it again");
   if (std::any_of(data_.begin(), data_.end(), [](uint8_t v) { return v > 1; }))
     for (uint8_t& value : data_) value = value >> 7;
 }
