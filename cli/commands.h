@@ -14,6 +14,7 @@ void add_graph(CLI::App& app, ExitCode& status);
 void add_profile(CLI::App& app, ExitCode& status);
 void add_report(CLI::App& app, ExitCode& status);
 void add_export(CLI::App& app, ExitCode& status);
+void add_import(CLI::App& app, ExitCode& status);
 void add_plan(CLI::App& app, ExitCode& status);
 void add_train(CLI::App& app, ExitCode& status);
 void add_evaluate(CLI::App& app, ExitCode& status);

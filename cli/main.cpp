@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   cli::add_profile(app, status);
   cli::add_report(app, status);
   cli::add_export(app, status);
+  cli::add_import(app, status);
   cli::add_plan(app, status);
   cli::add_train(app, status);
   cli::add_evaluate(app, status);

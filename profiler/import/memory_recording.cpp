@@ -1,0 +1,146 @@
+#include "profiler/import/memory_recording.h"
+
+#include <algorithm>
+
+#include "profiler/trace_writer.h"
+
+namespace tidemark {
+namespace {
+
+/// What a buffer is for, from when it lived. Recorders of other programs do not say it.
+Category infer_category(const TraceBuffer& b, const std::vector<ProgramStep>& program, int32_t optimizer) {
+  const Phase made = program[static_cast<size_t>(b.first_step)].phase;
+  const bool to_the_end = b.last_step + 1 == static_cast<int32_t>(program.size());
+  if (made == Phase::optimizer) return to_the_end ? Category::optimizer_state : Category::workspace;
+  // `optimizer`: the first step of the next optimizer phase after the buffer was made.
+  if (made == Phase::backward && b.last_step >= optimizer) return Category::gradient;
+  return Category::activation;
+}
+
+/// For each step the first step from it on that is of the optimizer.
+std::vector<int32_t> next_optimizer(const std::vector<ProgramStep>& program) {
+  std::vector<int32_t> next(program.size());
+  int32_t seen = INT32_MAX;
+  for (size_t i = program.size(); i-- > 0;) {
+    if (program[i].phase == Phase::optimizer) seen = static_cast<int32_t>(i);
+    next[i] = seen;
+  }
+  return next;
+}
+
+}  // namespace
+
+void MemoryRecording::begin_step(const Op& op, TimeSpan time) {
+  if (!times_.empty()) {
+    // Ops of several threads may overlap; a program has one step at a time.
+    times_.back().end_ns = std::min(times_.back().end_ns, std::max(time.start_ns, times_.back().start_ns));
+    time.start_ns = std::max(time.start_ns, times_.back().end_ns);
+  }
+  time.end_ns = std::max(time.end_ns, time.start_ns);
+  times_.push_back(time);
+  program_.push_back({op.name + " #" + std::to_string(program_.size()), op.name, op.module, op.phase, false});
+  op_ = op;
+  released_in_step_ = false;
+}
+
+void MemoryRecording::split(int64_t time_ns) {
+  const TimeSpan now = times_.back();
+  begin_step(Op(op_), {std::clamp(time_ns, now.start_ns, now.end_ns), now.end_ns});
+}
+
+void MemoryRecording::allocate(uint64_t address, int64_t bytes, int64_t time_ns,
+                               std::optional<Category> category) {
+  if (live_.contains(address)) release(address, 0);
+  if (released_in_step_) split(time_ns);
+  const auto step = static_cast<int32_t>(program_.size()) - 1;
+  const ProgramStep& s = program_.back();
+  live_.insert_or_assign(address, buffers_.size());
+  buffers_.push_back({.name = s.op,
+                      .type = {},
+                      .op = s.op,
+                      .module = s.module,
+                      .category = category.value_or(Category::activation),
+                      .bytes = bytes,
+                      .offset = 0,
+                      .first_step = step,
+                      .last_step = INT32_MAX,
+                      .persistent = false});
+  addresses_.push_back(address);
+  category_known_.push_back(category.has_value());
+}
+
+void MemoryRecording::release(uint64_t address, int64_t bytes) {
+  const auto step = static_cast<int32_t>(program_.size()) - 1;
+  released_in_step_ = true;
+  if (const auto it = live_.find(address); it != live_.end()) {
+    buffers_[it->second].last_step = step;
+    live_.erase(it);
+    return;
+  }
+  existing(address, bytes, "from before, freed in " + program_.back().op, Category::activation);
+  buffers_.back().last_step = step;
+  buffers_.back().persistent = false;
+}
+
+void MemoryRecording::existing(uint64_t address, int64_t bytes, const std::string& name, Category category) {
+  ++open_at_start_;
+  buffers_.push_back({.name = name,
+                      .type = {},
+                      .op = {},
+                      .module = "(before the recording)",
+                      .category = category,
+                      .bytes = bytes,
+                      .offset = 0,
+                      .first_step = 0,
+                      .last_step = INT32_MAX,
+                      .persistent = true});
+  addresses_.push_back(address);
+  category_known_.push_back(true);
+}
+
+/// Offsets are addresses without the gaps between what was ever used.
+void MemoryRecording::place() {
+  std::vector<std::pair<uint64_t, uint64_t>> all;
+  for (size_t i = 0; i < buffers_.size(); ++i)
+    all.emplace_back(addresses_[i], addresses_[i] + static_cast<uint64_t>(buffers_[i].bytes));
+  std::sort(all.begin(), all.end());
+  std::vector<std::pair<uint64_t, uint64_t>> used;  // start and offset of each stretch
+  uint64_t end = 0, offset = 0;
+  for (const auto& [from, to] : all) {
+    if (used.empty() || from > end) {
+      if (!used.empty()) offset += end - used.back().first;
+      used.emplace_back(from, offset);
+      end = to;
+    }
+    end = std::max(end, to);
+  }
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    const auto after = std::upper_bound(used.begin(), used.end(), addresses_[i],
+                                        [](uint64_t a, const auto& u) { return a < u.first; });
+    const auto& [start, place] = *std::prev(after);
+    buffers_[i].offset = static_cast<int64_t>(place + (addresses_[i] - start));
+  }
+}
+
+void MemoryRecording::write(const std::string& path, const nlohmann::json& metadata, int64_t resident_bytes) {
+  const std::vector<int32_t> optimizer = next_optimizer(program_);
+  const auto last = static_cast<int32_t>(program_.size()) - 1;
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    TraceBuffer& b = buffers_[i];
+    b.last_step = std::min(b.last_step, last);
+    if (!category_known_[i])
+      b.category = infer_category(b, program_, optimizer[static_cast<size_t>(b.first_step)]);
+  }
+  place();
+  TraceWriter writer(path, metadata, buffers_, program_);
+  writer.run(0, 0, 0, times_);
+  writer.step({.number = 0,
+               .start_ns = times_.front().start_ns,
+               .end_ns = times_.back().end_ns,
+               .loss = 0,
+               .grad_norm = 0,
+               .arena_resident_bytes = resident_bytes,
+               .process_resident_bytes = 0});
+}
+
+}  // namespace tidemark
