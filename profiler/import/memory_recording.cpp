@@ -7,25 +7,33 @@
 namespace tidemark {
 namespace {
 
-/// What a buffer is for, from when it lived. Recorders of other programs do not say it.
-Category infer_category(const TraceBuffer& b, const std::vector<ProgramStep>& program, int32_t optimizer) {
-  const Phase made = program[static_cast<size_t>(b.first_step)].phase;
-  const bool to_the_end = b.last_step + 1 == static_cast<int32_t>(program.size());
-  if (made == Phase::optimizer) return to_the_end ? Category::optimizer_state : Category::workspace;
-  // `optimizer`: the first step of the next optimizer phase after the buffer was made.
-  if (made == Phase::backward && b.last_step >= optimizer) return Category::gradient;
-  return Category::activation;
-}
+/// Where the phases of a recorded program are.
+struct Phases {
+  int32_t first_backward = 0;           ///< 0: there is none
+  std::vector<int32_t> next_optimizer;  ///< for each step the first from it on that is of the optimizer
 
-/// For each step the first step from it on that is of the optimizer.
-std::vector<int32_t> next_optimizer(const std::vector<ProgramStep>& program) {
-  std::vector<int32_t> next(program.size());
-  int32_t seen = INT32_MAX;
-  for (size_t i = program.size(); i-- > 0;) {
-    if (program[i].phase == Phase::optimizer) seen = static_cast<int32_t>(i);
-    next[i] = seen;
+  explicit Phases(const std::vector<ProgramStep>& program) : next_optimizer(program.size()) {
+    int32_t optimizer = INT32_MAX;
+    for (auto i = static_cast<int32_t>(program.size()); i-- > 0;) {
+      const Phase phase = program[static_cast<size_t>(i)].phase;
+      if (phase == Phase::optimizer) optimizer = i;
+      if (phase == Phase::backward) first_backward = i;
+      next_optimizer[static_cast<size_t>(i)] = optimizer;
+    }
   }
-  return next;
+};
+
+/// What memory is for, from when it lived: recorders of other programs do not say it.
+Category infer_category(const TraceBuffer& b, const std::vector<ProgramStep>& program, const Phases& phases) {
+  const bool to_the_end = b.last_step + 1 == static_cast<int32_t>(program.size());
+  switch (program[static_cast<size_t>(b.first_step)].phase) {
+    case Phase::optimizer: return to_the_end ? Category::optimizer_state : Category::workspace;
+    case Phase::backward:
+      return b.last_step >= phases.next_optimizer[static_cast<size_t>(b.first_step)] ? Category::gradient
+                                                                                     : Category::activation;
+    default:
+      return to_the_end && b.first_step < phases.first_backward ? Category::parameter : Category::activation;
+  }
 }
 
 }  // namespace
@@ -123,13 +131,12 @@ void MemoryRecording::place() {
 }
 
 void MemoryRecording::write(const std::string& path, const nlohmann::json& metadata, int64_t resident_bytes) {
-  const std::vector<int32_t> optimizer = next_optimizer(program_);
+  const Phases phases(program_);
   const auto last = static_cast<int32_t>(program_.size()) - 1;
   for (size_t i = 0; i < buffers_.size(); ++i) {
     TraceBuffer& b = buffers_[i];
     b.last_step = std::min(b.last_step, last);
-    if (!category_known_[i])
-      b.category = infer_category(b, program_, optimizer[static_cast<size_t>(b.first_step)]);
+    if (!category_known_[i]) b.category = infer_category(b, program_, phases);
   }
   place();
   TraceWriter writer(path, metadata, buffers_, program_);

@@ -34,6 +34,7 @@ class MemoryRecording {
   /// Memory that was there from the start to the end.
   void existing(uint64_t address, int64_t bytes, const std::string& name, Category category);
 
+  bool is_live(uint64_t address) const { return live_.contains(address); }
   int64_t open_at_start() const { return open_at_start_; }  ///< buffers
   int64_t open_at_end() const { return static_cast<int64_t>(live_.size()); }
   int64_t buffers() const { return static_cast<int64_t>(buffers_.size()); }

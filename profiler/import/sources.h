@@ -13,5 +13,6 @@ struct Imported {
 
 /// Arguments as of import_recording. Throw Error.
 Imported import_kineto(const std::string& path, const std::string& device);
+Imported import_snapshot(const std::string& path, const std::string& device);
 
 }  // namespace tidemark

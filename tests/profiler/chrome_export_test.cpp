@@ -157,10 +157,14 @@ TEST_F(ChromeExportTest, LivesAndCountersAgreeAtEveryOp) {
     {
       TraceWriter writer = sample.writer(path("run.tide"));
       int64_t now = 5'000'000'000'000'000;
+      const auto some = [&] { return static_cast<int64_t>(1 + random() % 50); };
       const auto run = [&](int64_t step, int32_t micro_batch, int32_t first, int32_t past) {
         std::vector<TimeSpan> times;
-        for (int32_t i = first; i < past; ++i, now += 1 + random() % 50)
-          times.push_back({now, now + 1 + random() % 50}), now = times.back().end_ns;
+        for (int32_t i = first; i < past; ++i) {
+          now += some();
+          times.push_back({now, now + some()});
+          now = times.back().end_ns;
+        }
         writer.run(step, micro_batch, first, times);
       };
       for (int64_t step = 0; step < 2; ++step) {
