@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   cli::add_verify(app, status);
   cli::add_arena(app, status);
   cli::add_calibrate(app, status);
+  cli::add_doctor(app, status);
   cli::add_view(app, status);
   cli::add_graph(app, status);
   try {

@@ -44,8 +44,8 @@ TEST_F(Usage, BadCommandLines) {
 }
 
 TEST_F(Usage, HelpFitsATerminal) {
-  for (const char* command :
-       {"", "models", "states", "profile", "report", "plan", "train", "verify", "graph"}) {
+  for (const char* command : {"", "models", "states", "profile", "report", "export", "import", "plan",
+                              "train", "verify", "graph", "doctor"}) {
     Arguments line = {"--help"};
     if (*command) line.insert(line.begin(), command);
     const Output output = run(line);

@@ -1,0 +1,189 @@
+#include "cli/machine.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <optional>
+
+#include "base/units.h"
+
+namespace tidemark::cli {
+namespace {
+
+using Status = MachineCheck::Status;
+
+/// A shared library that may not be there. It stays loaded: CUDA's do not like to be closed.
+class Library {
+ public:
+  /// The first of `names` in the loader's path or in CUDA's usual folders.
+  explicit Library(const std::vector<std::string>& names) {
+    std::vector<std::string> folders = {""};
+    for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
+      if (const char* root = std::getenv(variable)) add_toolkit(root, folders);
+    add_toolkit("/usr/local/cuda", folders);
+    for (const std::string& folder : folders)
+      for (const std::string& name : names)
+        if (!handle_) handle_ = dlopen((folder + name).c_str(), RTLD_LAZY | RTLD_LOCAL);
+  }
+
+  explicit operator bool() const { return handle_ != nullptr; }
+
+  /// Calls a function of C's; the default where the library lacks it.
+  template <typename Result, typename... Args>
+  Result call(const char* name, Result absent, Args... args) const {
+    using Function = Result (*)(Args...);
+    const auto function = handle_ ? reinterpret_cast<Function>(dlsym(handle_, name)) : nullptr;
+    return function ? function(args...) : absent;
+  }
+
+ private:
+  static void add_toolkit(const std::string& root, std::vector<std::string>& folders) {
+    for (const char* part : {"/lib64/", "/lib/", "/extras/CUPTI/lib64/"}) folders.push_back(root + part);
+  }
+  void* handle_ = nullptr;
+};
+
+constexpr int kFailed = -1;  ///< no CUDA error has this number
+
+/// 13020 -> "13.2", as the driver and the runtime count.
+std::string cuda_version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+struct Driver {
+  Library library{{"libcuda.so.1"}};
+  int status = library.call("cuInit", kFailed, 0u);
+  int version = 0, devices = 0;
+
+  Driver() {
+    library.call("cuDriverGetVersion", kFailed, &version);
+    if (works()) library.call("cuDeviceGetCount", kFailed, &devices);
+  }
+  bool works() const { return status == 0; }
+
+  std::string describe(int index) const {
+    int device = 0;
+    library.call("cuDeviceGet", kFailed, &device, index);
+    char name[128] = "?";
+    library.call("cuDeviceGetName", kFailed, name, int{sizeof name}, device);
+    size_t bytes = 0;
+    library.call("cuDeviceTotalMem_v2", kFailed, &bytes, device);
+    return std::string(name) + ", " + format_bytes(static_cast<int64_t>(bytes));
+  }
+  bool can_access_peer(int from, int to) const {
+    int can = 0;
+    return library.call("cuDeviceCanAccessPeer", kFailed, &can, from, to) == 0 && can != 0;
+  }
+};
+
+MachineCheck check_driver(const Driver& driver) {
+  const bool module = ::access("/proc/driver/nvidia/version", R_OK) == 0;
+  if (!driver.library)
+    return {"driver", Status::missing,
+            module ? "the kernel module is loaded, libcuda.so.1 is not found"
+                   : "neither the kernel module nor libcuda.so.1 is there",
+            module
+                ? "install the driver's user libraries; in a container, start it with --gpus all"
+                : "without an NVIDIA GPU nothing is amiss: the CPU backend works; else install the driver"};
+  const std::string version = "CUDA " + cuda_version(driver.version);
+  if (driver.works()) return {"driver", Status::ok, version, {}};
+  return {"driver", Status::missing,
+          version + ", but cuInit fails with error " + std::to_string(driver.status),
+          "run nvidia-smi; restart after an update of the driver; in a container, start it with --gpus all"};
+}
+
+MachineCheck check_devices(const Driver& driver) {
+  if (driver.devices == 0)
+    return {"devices", Status::missing, "none", driver.works() ? "check CUDA_VISIBLE_DEVICES" : "see driver"};
+  std::string found;
+  for (int i = 0; i < driver.devices; ++i) found += (i > 0 ? "; " : "") + driver.describe(i);
+  return {"devices", Status::ok, found, {}};
+}
+
+MachineCheck check_runtime(const Driver& driver) {
+  const Library runtime({"libcudart.so.13", "libcudart.so.12", "libcudart.so"});
+  int version = 0;
+  if (runtime.call("cudaRuntimeGetVersion", kFailed, &version) != 0)
+    return {"CUDA runtime", Status::missing, "libcudart.so is not found",
+            "install the CUDA toolkit, or set CUDA_HOME to where it is"};
+  const std::string found = cuda_version(version);
+  // Minor versions of one major version run on one another's drivers.
+  if (driver.works() && version / 1000 > driver.version / 1000)
+    return {"CUDA runtime", Status::limited, found + ", newer than the driver",
+            "update the driver, or use a toolkit of CUDA " + cuda_version(driver.version)};
+  return {"CUDA runtime", Status::ok, found, {}};
+}
+
+MachineCheck check_cupti() {
+  const Library cupti({"libcupti.so.13", "libcupti.so.12", "libcupti.so"});
+  uint32_t version = 0;
+  if (cupti.call("cuptiGetVersion", kFailed, &version) != 0)
+    return {"CUPTI", Status::missing, "libcupti.so is not found",
+            "install cuda-cupti, or add its folder (extras/CUPTI/lib64) to LD_LIBRARY_PATH"};
+  return {"CUPTI", Status::ok, "API version " + std::to_string(version), {}};
+}
+
+/// The driver's switch that keeps hardware counters to administrators; none where it does not say.
+std::optional<bool> counters_are_restricted() {
+  std::ifstream file("/proc/driver/nvidia/params");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("RmProfilingAdminOnly:")) return line.back() != '0';
+  return {};
+}
+
+MachineCheck check_counters() {
+  const std::string name = "hardware counters";
+  const auto restricted = counters_are_restricted();
+  if (!restricted) return {name, Status::missing, "the driver says nothing about them", "see driver"};
+  if (!*restricted) return {name, Status::ok, "for every user", {}};
+  if (::geteuid() == 0) return {name, Status::ok, "for administrators, as this user is", {}};
+  return {name, Status::limited, "for administrators only",
+          "traces of memory and kernels do without; else load the module with "
+          "NVreg_RestrictProfilingToAdminUsers=0, or run as root"};
+}
+
+MachineCheck check_nccl() {
+  const Library nccl({"libnccl.so.2", "libnccl.so"});
+  int version = 0;
+  if (nccl.call("ncclGetVersion", kFailed, &version) != 0)
+    return {"NCCL", Status::missing, "libnccl.so.2 is not found",
+            "install libnccl2 to train on several devices; one needs none"};
+  return {"NCCL",
+          Status::ok,
+          std::to_string(version / 10000) + "." + std::to_string(version % 10000 / 100) + "." +
+              std::to_string(version % 100),
+          {}};
+}
+
+MachineCheck check_peers(const Driver& driver) {
+  const std::string name = "peer access";
+  if (driver.devices < 2) return {name, Status::missing, "fewer than two devices", "nothing: it takes two"};
+  std::string without;
+  for (int a = 0; a < driver.devices; ++a)
+    for (int b = 0; b < driver.devices; ++b)
+      if (a != b && !driver.can_access_peer(a, b))
+        without += (without.empty() ? "" : ", ") + std::to_string(a) + " to " + std::to_string(b);
+  if (without.empty()) return {name, Status::ok, "between all devices", {}};
+  return {
+      name, Status::limited, "not from " + without,
+      "see 'nvidia-smi topo -p2p r'; IOMMU and PCIe access control (ACS) prevent it: turn them off in the "
+      "firmware. Copies go through the host until then"};
+}
+
+}  // namespace
+
+std::string_view name_of(Status status) {
+  return status == Status::ok ? "ok" : status == Status::limited ? "limited" : "missing";
+}
+
+std::vector<MachineCheck> check_machine() {
+  const Driver driver;
+  return {check_driver(driver), check_devices(driver), check_runtime(driver), check_cupti(),
+          check_counters(),     check_nccl(),          check_peers(driver)};
+}
+
+}  // namespace tidemark::cli

@@ -1,0 +1,55 @@
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "tests/cli/command.h"
+
+namespace tidemark {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class Doctor : public CommandTest {
+ protected:
+  std::map<std::string, json> checks() const {
+    std::map<std::string, json> rows;
+    for (const json& c : json_of({"doctor"})["checks"]) rows[c["name"]] = c;
+    return rows;
+  }
+};
+
+TEST_F(Doctor, ChecksAllAndSaysWhatToDo) {
+  const auto all = checks();
+  for (const char* name :
+       {"driver", "devices", "CUDA runtime", "CUPTI", "hardware counters", "NCCL", "peer access"}) {
+    ASSERT_TRUE(all.contains(name)) << name;
+    const json& c = all.at(name);
+    EXPECT_THAT(c["status"], ::testing::AnyOf("ok", "limited", "missing"));
+    EXPECT_EQ(c["remedy"].get<std::string>().empty(), c["status"] == "ok") << c;
+    EXPECT_FALSE(c["found"].get<std::string>().empty());
+  }
+  if (!std::filesystem::exists("/proc/driver/nvidia/version")) {
+    EXPECT_EQ(all.at("driver")["status"], "missing");
+    EXPECT_EQ(all.at("devices")["status"], "missing");
+  }
+  const Output text = run({"doctor"});
+  EXPECT_EQ(text.status, 0);
+  std::istringstream lines(text.out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+}
+
+/// What it finds is what the driver says, here one that stands in for it.
+TEST_F(Doctor, AsksTheDriver) {
+  ASSERT_EQ(setenv("LD_LIBRARY_PATH", TIDEMARK_FAKE_DRIVER, 1), 0);
+  const auto all = checks();
+  unsetenv("LD_LIBRARY_PATH");
+  EXPECT_EQ(all.at("driver")["status"], "ok");
+  EXPECT_EQ(all.at("driver")["found"], "CUDA 12.4");
+  EXPECT_EQ(all.at("devices")["found"], "Device A, 80.0 GiB; Device B, 80.0 GiB");
+  EXPECT_EQ(all.at("peer access")["status"], "limited");
+  EXPECT_EQ(all.at("peer access")["found"], "not from 1 to 0");
+}
+
+}  // namespace
+}  // namespace tidemark
