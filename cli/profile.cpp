@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/planning.h"
+#include "cli/profile_command.h"
 #include "cli/training_run.h"
 #include "profiler/report.h"
 
@@ -15,7 +16,18 @@ struct Options {
   int64_t steps = 5;
   std::string out;
   bool as_json = false;
+  std::vector<std::string> command;
+  bool memory_only = false;
 };
+
+void report(const std::string& path, bool as_json) {
+  const Trace trace(path);
+  const Attribution attribution = attribute(trace);
+  if (as_json)
+    std::cout << report_json(trace, attribution).dump(2) << "\n";
+  else
+    print_report(std::cout, trace, attribution);
+}
 
 void run(const Options& o) {
   const BuiltModel built = build(o.model);
@@ -28,17 +40,28 @@ void run(const Options& o) {
       training.check_recording();
     }
   }
-  const Trace trace(o.out);
-  const Attribution attribution = attribute(trace);
-  if (o.as_json)
-    std::cout << report_json(trace, attribution).dump(2) << "\n";
-  else
-    print_report(std::cout, trace, attribution);
+  report(o.out, o.as_json);
+}
+
+/// The status is the command's.
+ExitCode run_command(const Options& o) {
+  const CommandProfile profile = profile_command(o.command, o.out, !o.memory_only);
+  if (o.as_json && profile.traces.size() > 1) {
+    nlohmann::json reports;
+    for (const std::string& path : profile.traces) {
+      const Trace trace(path);
+      reports[path] = report_json(trace, attribute(trace));
+    }
+    std::cout << reports.dump(2) << "\n";
+  } else {
+    for (const std::string& path : profile.traces) report(path, o.as_json);
+  }
+  return static_cast<ExitCode>(profile.status);
 }
 
 }  // namespace
 
-void add_profile(CLI::App& app, ExitCode&) {
+void add_profile(CLI::App& app, ExitCode& status) {
   auto* command = app.add_subcommand("profile", "Run some training steps and say what fills the memory");
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
@@ -50,7 +73,14 @@ void add_profile(CLI::App& app, ExitCode&) {
       ->capture_default_str();
   command->add_option("--out", o->out, "Write the trace here (run.tide)")->required();
   command->add_flag("--json", o->as_json, "Print JSON");
-  command->callback([o] { run(*o); });
+  command->add_flag("--memory-only", o->memory_only, "Of a COMMAND: no kernels, copies and API calls");
+  command->add_option("COMMAND", o->command, "Any CUDA program, after --, in the place of a model");
+  command->callback([o, &status] {
+    if (o->command.empty())
+      run(*o);
+    else
+      status = run_command(*o);
+  });
 }
 
 }  // namespace tidemark::cli

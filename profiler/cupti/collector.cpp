@@ -1,0 +1,171 @@
+#include "profiler/cupti/collector.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <mutex>
+
+#include "base/clock.h"
+#include "profiler/cupti/decoder.h"
+
+namespace tidemark {
+namespace {
+
+/// CUPTI's functions, found at run time.
+struct Cupti {
+  decltype(&cuptiActivityRegisterCallbacks) register_callbacks = nullptr;
+  decltype(&cuptiActivityRegisterTimestampCallback) register_clock = nullptr;
+  decltype(&cuptiActivityEnable) enable = nullptr;
+  decltype(&cuptiActivityDisable) disable = nullptr;
+  decltype(&cuptiActivityFlushAll) flush = nullptr;
+  decltype(&cuptiActivityGetNextRecord) next_record = nullptr;
+  decltype(&cuptiActivityGetNumDroppedRecords) dropped = nullptr;
+  decltype(&cuptiActivityPushExternalCorrelationId) push = nullptr;
+  decltype(&cuptiActivityPopExternalCorrelationId) pop = nullptr;
+  decltype(&cuptiGetResultString) result_string = nullptr;
+
+  /// Returns why not; empty: all are there.
+  std::string load() {
+    void* library = nullptr;
+    for (const char* name :
+         {"libcupti.so.13", "libcupti.so.12", "libcupti.so", "/usr/local/cuda/lib64/libcupti.so",
+          "/usr/local/cuda/extras/CUPTI/lib64/libcupti.so"})
+      if (!library) library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+    if (!library) return "libcupti.so is not found";
+    std::string missing;
+    const auto find = [&](auto& function, const char* name) {
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+      if (!function) missing = name;
+    };
+    find(register_callbacks, "cuptiActivityRegisterCallbacks");
+    find(register_clock, "cuptiActivityRegisterTimestampCallback");
+    find(enable, "cuptiActivityEnable");
+    find(disable, "cuptiActivityDisable");
+    find(flush, "cuptiActivityFlushAll");
+    find(next_record, "cuptiActivityGetNextRecord");
+    find(dropped, "cuptiActivityGetNumDroppedRecords");
+    find(push, "cuptiActivityPushExternalCorrelationId");
+    find(pop, "cuptiActivityPopExternalCorrelationId");
+    find(result_string, "cuptiGetResultString");
+    return missing.empty() ? "" : "libcupti.so lacks " + missing;
+  }
+
+  std::string text_of(CUptiResult result) const {
+    const char* text = nullptr;
+    return result_string(result, &text) == CUPTI_SUCCESS && text ? text : "error " + std::to_string(result);
+  }
+};
+
+/// Room for some 50,000 kernels; CUPTI asks for another while this one is read.
+constexpr size_t kBufferBytes = size_t{8} << 20;
+constexpr size_t kAlignment = 8;  ///< that CUPTI asks for
+
+constexpr CUpti_ActivityKind kMemoryKinds[] = {CUPTI_ACTIVITY_KIND_MEMORY2, CUPTI_ACTIVITY_KIND_MARKER,
+                                               CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION};
+constexpr CUpti_ActivityKind kWorkKinds[] = {CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL,
+                                             CUPTI_ACTIVITY_KIND_MEMCPY,
+                                             CUPTI_ACTIVITY_KIND_MEMCPY2,
+                                             CUPTI_ACTIVITY_KIND_MEMSET,
+                                             CUPTI_ACTIVITY_KIND_SYNCHRONIZATION,
+                                             CUPTI_ACTIVITY_KIND_RUNTIME,
+                                             CUPTI_ACTIVITY_KIND_DRIVER};
+
+}  // namespace
+
+struct CudaCollector::State {
+  Cupti cupti;
+  std::mutex mutex;  ///< CUPTI hands buffers over from threads of its own
+  std::vector<void*> free_buffers;
+  CudaEventLog log;
+  int64_t dropped = 0;
+  bool recording = false;
+
+  static void CUPTIAPI requested(uint8_t** buffer, size_t* size, size_t* max_records) {
+    *buffer = static_cast<uint8_t*>(instance().state().take_buffer());
+    *size = *buffer ? kBufferBytes : 0;
+    *max_records = 0;  // as many as fit
+  }
+  static void CUPTIAPI completed(CUcontext context, uint32_t stream, uint8_t* buffer, size_t, size_t valid) {
+    instance().state().read_buffer(context, stream, buffer, valid);
+  }
+  static uint64_t CUPTIAPI clock() { return static_cast<uint64_t>(now_ns()); }
+
+  void* take_buffer() {
+    const std::lock_guard lock(mutex);
+    if (free_buffers.empty()) return std::aligned_alloc(kAlignment, kBufferBytes);
+    void* buffer = free_buffers.back();
+    free_buffers.pop_back();
+    return buffer;
+  }
+
+  void read_buffer(CUcontext context, uint32_t stream, uint8_t* buffer, size_t valid) {
+    const std::lock_guard lock(mutex);
+    CUpti_Activity* record = nullptr;
+    while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) decode(*record, log);
+    size_t lost = 0;
+    if (cupti.dropped(context, stream, &lost) == CUPTI_SUCCESS) dropped += static_cast<int64_t>(lost);
+    free_buffers.push_back(buffer);
+  }
+
+  std::string enable(CUpti_ActivityKind kind) {
+    const CUptiResult result = cupti.enable(kind);
+    return result == CUPTI_SUCCESS ? "" : cupti.text_of(result);
+  }
+};
+
+CudaCollector& CudaCollector::instance() {
+  static CudaCollector collector;
+  return collector;
+}
+
+/// Never destroyed: CUPTI's threads may come after all else has ended.
+CudaCollector::State& CudaCollector::state() const {
+  static auto* state = new State;
+  return *state;
+}
+
+std::string CudaCollector::start(const Options& options) {
+  State& s = state();
+  if (std::string why = s.cupti.load(); !why.empty()) return why;
+  // The clock of our own traces, so that both can be laid over one another.
+  if (const auto result = s.cupti.register_clock(State::clock); result != CUPTI_SUCCESS)
+    return s.cupti.text_of(result);
+  if (const auto result = s.cupti.register_callbacks(State::requested, State::completed);
+      result != CUPTI_SUCCESS)
+    return s.cupti.text_of(result);
+  for (const CUpti_ActivityKind kind : kMemoryKinds)
+    if (std::string why = s.enable(kind); !why.empty()) return why;
+  if (options.kernels)
+    for (const CUpti_ActivityKind kind : kWorkKinds)
+      if (std::string why = s.enable(kind); !why.empty()) return why;
+  s.recording = true;
+  return {};
+}
+
+void CudaCollector::stop() {
+  State& s = state();
+  if (!s.recording) return;
+  s.recording = false;
+  s.cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
+  for (const CUpti_ActivityKind kind : kMemoryKinds) s.cupti.disable(kind);
+  for (const CUpti_ActivityKind kind : kWorkKinds) s.cupti.disable(kind);
+}
+
+void CudaCollector::push_id(uint64_t id) {
+  if (state().recording) state().cupti.push(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, id);
+}
+
+void CudaCollector::pop_id() {
+  uint64_t last = 0;
+  if (state().recording) state().cupti.pop(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, &last);
+}
+
+const CudaEventLog& CudaCollector::log() const {
+  return state().log;
+}
+
+int64_t CudaCollector::dropped_records() const {
+  return state().dropped;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,68 @@
+// What a CUDA program did, without the types of CUPTI, and the trace of it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace tidemark {
+
+struct CudaEvent {
+  enum Kind : uint8_t {
+    allocate,
+    release,
+    kernel,
+    copy,
+    set,
+    synchronize,
+    call,         ///< of the CUDA API; what it starts has its correlation
+    range_begin,  ///< NVTX
+    range_end,
+    external,  ///< a correlation belongs to an id of the caller's
+  };
+  enum Space : uint8_t { device_memory, managed, pinned, other };
+
+  Kind kind = kernel;
+  Space space = device_memory;  ///< of memory
+  uint32_t device = 0, stream = 0, thread = 0;
+  uint32_t correlation = 0;
+  uint32_t name = 0;  ///< of kernels and ranges: in CudaEventLog::names(); 0: none
+  int64_t start_ns = 0, end_ns = 0;
+  uint64_t id = 0;       ///< of a range, or the caller's
+  uint64_t address = 0;  ///< of memory
+  int64_t bytes = 0;     ///< of memory, copies and sets
+};
+
+/// All events of one process.
+class CudaEventLog {
+ public:
+  uint32_t intern(const char* name);
+  void add(const CudaEvent& event) { events_.push_back(event); }
+
+  const std::vector<CudaEvent>& events() const { return events_; }
+  const std::string& name(uint32_t index) const { return names_[index]; }
+  /// Those whose memory was used, in order.
+  std::vector<uint32_t> devices() const;
+  /// Most bytes of pinned host memory at a time.
+  int64_t pinned_peak_bytes() const;
+
+  /// Writes what happened on a device as one training step: a step of the program for each kernel, copy and
+  /// set, and for memory operations between them. A step's module is its id's name in `external`, else the
+  /// NVTX ranges that were open in the thread that started it. Throws Error.
+  void write_trace(const std::string& path, uint32_t device, nlohmann::json metadata,
+                   const std::map<uint64_t, std::string>& external = {}) const;
+
+ private:
+  std::vector<CudaEvent> events_;
+  std::vector<std::string> names_ = {""};
+  std::unordered_map<std::string, uint32_t> numbers_;
+};
+
+/// "void at::native::kernel<4, T>(int)" or its mangled name -> "at::native::kernel".
+std::string short_kernel_name(const std::string& name);
+
+}  // namespace tidemark

@@ -1,0 +1,142 @@
+#include "profiler/cupti/decoder.h"
+
+namespace tidemark {
+namespace {
+
+template <typename Record>
+const Record& as(const CUpti_Activity& record) {
+  return reinterpret_cast<const Record&>(record);
+}
+
+CudaEvent::Space space_of(CUpti_ActivityMemoryKind kind) {
+  switch (kind) {
+    case CUPTI_ACTIVITY_MEMORY_KIND_PINNED: return CudaEvent::pinned;
+    case CUPTI_ACTIVITY_MEMORY_KIND_MANAGED:
+    case CUPTI_ACTIVITY_MEMORY_KIND_MANAGED_STATIC: return CudaEvent::managed;
+    case CUPTI_ACTIVITY_MEMORY_KIND_DEVICE:
+    case CUPTI_ACTIVITY_MEMORY_KIND_ARRAY:
+    case CUPTI_ACTIVITY_MEMORY_KIND_DEVICE_STATIC: return CudaEvent::device_memory;
+    default: return CudaEvent::other;
+  }
+}
+
+/// Kernels, copies and sets have these fields under the same names.
+template <typename Record>
+CudaEvent work(CudaEvent::Kind kind, const Record& r) {
+  CudaEvent e;
+  e.kind = kind;
+  e.device = r.deviceId;
+  e.stream = r.streamId;
+  e.correlation = r.correlationId;
+  e.start_ns = static_cast<int64_t>(r.start);
+  e.end_ns = static_cast<int64_t>(r.end);
+  return e;
+}
+
+bool add_memory(const CUpti_ActivityMemory3& r, CudaEventLog& log) {
+  CudaEvent e;
+  if (r.memoryOperationType == CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION)
+    e.kind = CudaEvent::allocate;
+  else if (r.memoryOperationType == CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_RELEASE)
+    e.kind = CudaEvent::release;
+  else
+    return false;
+  e.space = space_of(r.memoryKind);
+  e.device = r.deviceId;
+  e.stream = r.streamId;
+  e.correlation = r.correlationId;
+  e.start_ns = e.end_ns = static_cast<int64_t>(r.timestamp);
+  e.address = r.address;
+  e.bytes = static_cast<int64_t>(r.bytes);
+  log.add(e);
+  return true;
+}
+
+bool add_range(const CUpti_ActivityMarker2& r, CudaEventLog& log) {
+  CudaEvent e;
+  if (r.flags & CUPTI_ACTIVITY_FLAG_MARKER_START)
+    e.kind = CudaEvent::range_begin;
+  else if (r.flags & CUPTI_ACTIVITY_FLAG_MARKER_END)
+    e.kind = CudaEvent::range_end;
+  else
+    return false;
+  if (r.objectKind == CUPTI_ACTIVITY_OBJECT_THREAD) e.thread = r.objectId.pt.threadId;
+  e.id = r.id;
+  e.name = log.intern(r.name);
+  e.start_ns = e.end_ns = static_cast<int64_t>(r.timestamp);
+  log.add(e);
+  return true;
+}
+
+}  // namespace
+
+bool decode(const CUpti_Activity& record, CudaEventLog& log) {
+  switch (record.kind) {
+    case CUPTI_ACTIVITY_KIND_MEMORY2: return add_memory(as<CUpti_ActivityMemory3>(record), log);
+    case CUPTI_ACTIVITY_KIND_MARKER: return add_range(as<CUpti_ActivityMarker2>(record), log);
+    case CUPTI_ACTIVITY_KIND_KERNEL:
+    case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL: {
+      const auto& r = as<CUpti_ActivityKernel9>(record);
+      CudaEvent e = work(CudaEvent::kernel, r);
+      e.name = log.intern(r.name);
+      log.add(e);
+      return true;
+    }
+    case CUPTI_ACTIVITY_KIND_MEMCPY: {
+      const auto& r = as<CUpti_ActivityMemcpy5>(record);
+      CudaEvent e = work(CudaEvent::copy, r);
+      e.bytes = static_cast<int64_t>(r.bytes);
+      log.add(e);
+      return true;
+    }
+    case CUPTI_ACTIVITY_KIND_MEMCPY2: {  // between devices
+      const auto& r = as<CUpti_ActivityMemcpyPtoP4>(record);
+      CudaEvent e = work(CudaEvent::copy, r);
+      e.bytes = static_cast<int64_t>(r.bytes);
+      log.add(e);
+      return true;
+    }
+    case CUPTI_ACTIVITY_KIND_MEMSET: {
+      const auto& r = as<CUpti_ActivityMemset4>(record);
+      CudaEvent e = work(CudaEvent::set, r);
+      e.bytes = static_cast<int64_t>(r.bytes);
+      log.add(e);
+      return true;
+    }
+    case CUPTI_ACTIVITY_KIND_SYNCHRONIZATION: {
+      const auto& r = as<CUpti_ActivitySynchronization>(record);
+      CudaEvent e;
+      e.kind = CudaEvent::synchronize;
+      e.stream = r.streamId;
+      e.correlation = r.correlationId;
+      e.start_ns = static_cast<int64_t>(r.start);
+      e.end_ns = static_cast<int64_t>(r.end);
+      log.add(e);
+      return true;
+    }
+    case CUPTI_ACTIVITY_KIND_DRIVER:
+    case CUPTI_ACTIVITY_KIND_RUNTIME: {
+      const auto& r = as<CUpti_ActivityAPI>(record);
+      CudaEvent e;
+      e.kind = CudaEvent::call;
+      e.thread = r.threadId;
+      e.correlation = r.correlationId;
+      e.start_ns = static_cast<int64_t>(r.start);
+      e.end_ns = static_cast<int64_t>(r.end);
+      log.add(e);
+      return true;
+    }
+    case CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION: {
+      const auto& r = as<CUpti_ActivityExternalCorrelation>(record);
+      CudaEvent e;
+      e.kind = CudaEvent::external;
+      e.correlation = r.correlationId;
+      e.id = r.externalId;
+      log.add(e);
+      return true;
+    }
+    default: return false;
+  }
+}
+
+}  // namespace tidemark

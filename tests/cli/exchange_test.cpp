@@ -1,0 +1,57 @@
+// Recordings of other tools in, traces for other tools out.
+#include "tests/cli/command.h"
+
+namespace tidemark {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class Exchange : public CommandTest {
+ protected:
+  static std::string recording(const std::string& name) {
+    return std::string(TIDEMARK_TEST_DATA) + "/imports/" + name;
+  }
+};
+
+TEST_F(Exchange, ASnapshotIsImportedReportedAndExported) {
+  const Output imported = run({"import", recording("snapshot.p4.pickle"), "--out", path("run.tide")});
+  EXPECT_EQ(imported.status, 0) << imported.error;
+  EXPECT_THAT(imported.out, HasSubstr("PyTorch memory snapshot"));
+  EXPECT_THAT(imported.out, HasSubstr("cuda:1"));
+  const json report = json_of({"report", path("run.tide")});
+  EXPECT_EQ(report["peak_bytes"], 28672);
+  EXPECT_EQ(report["metadata"]["open_at_start"], 2);
+
+  EXPECT_EQ(run({"export", path("run.tide"), "--out", path("run.json")}).status, 0);
+  int64_t most = 0;
+  for (const json& e : json::parse(bytes_of(path("run.json")))["traceEvents"]) {
+    if (e["ph"] != "C") continue;
+    int64_t sum = 0;
+    for (const auto& [category, bytes] : e["args"].items()) sum += bytes.get<int64_t>();
+    most = std::max(most, sum);
+  }
+  EXPECT_EQ(most, report["peak_bytes"]);
+}
+
+TEST_F(Exchange, AKinetoTraceIsImportedAndReported) {
+  EXPECT_EQ(run({"import", recording("kineto.json.gz"), "--out", path("run.tide")}).status, 0);
+  const json report = json_of({"report", path("run.tide")});
+  EXPECT_GT(report["peak_bytes"], 0);
+  EXPECT_GT(report["categories"]["activation"], 0);
+}
+
+TEST_F(Exchange, BadInput) {
+  EXPECT_THAT(error_of({"import", path("none"), "--out", path("x.tide")}, 2),
+              HasSubstr("none: No such file"));
+  EXPECT_THAT(error_of({"import", write("x", "hello"), "--out", path("x.tide")}, 2), HasSubstr("JSON"));
+  EXPECT_THAT(
+      error_of({"import", recording("snapshot.p4.pickle"), "--out", path("x.tide"), "--device", "cpu"}, 2),
+      HasSubstr("--device cpu"));
+  EXPECT_THAT(error_of({"export", path("x"), "--out", path("x.json")}, 2), HasSubstr("not a .tide trace"));
+  EXPECT_THAT(error_of({"import", recording("snapshot.p4.pickle"), "--out", path("no/x.tide")}, 3),
+              HasSubstr("no/x.tide"));
+}
+
+}  // namespace
+}  // namespace tidemark

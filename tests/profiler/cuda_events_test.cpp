@@ -1,0 +1,126 @@
+// Events of a CUDA program, made up, and the trace they become.
+#include "profiler/cupti/cuda_events.h"
+
+#include <gmock/gmock.h>
+
+#include "profiler/attribution.h"
+#include "tests/scratch.h"
+
+namespace tidemark {
+namespace {
+
+CudaEvent memory(CudaEvent::Kind kind, int64_t time, uint64_t address, int64_t bytes, uint32_t device = 0,
+                 CudaEvent::Space space = CudaEvent::device_memory) {
+  CudaEvent e;
+  e.kind = kind;
+  e.space = space;
+  e.device = device;
+  e.start_ns = e.end_ns = time;
+  e.address = address;
+  e.bytes = bytes;
+  return e;
+}
+CudaEvent work(int64_t start, int64_t end, uint32_t correlation, uint32_t name, uint32_t device = 0) {
+  CudaEvent e;
+  e.kind = name ? CudaEvent::kernel : CudaEvent::copy;
+  e.device = device;
+  e.start_ns = start;
+  e.end_ns = end;
+  e.correlation = correlation;
+  e.name = name;
+  return e;
+}
+CudaEvent range(CudaEvent::Kind kind, int64_t time, uint64_t id, uint32_t thread, uint32_t name = 0) {
+  CudaEvent e;
+  e.kind = kind;
+  e.start_ns = e.end_ns = time;
+  e.id = id;
+  e.thread = thread;
+  e.name = name;
+  return e;
+}
+CudaEvent call(int64_t time, uint32_t correlation, uint32_t thread) {
+  CudaEvent e;
+  e.kind = CudaEvent::call;
+  e.start_ns = e.end_ns = time;
+  e.correlation = correlation;
+  e.thread = thread;
+  return e;
+}
+
+class CudaEventsTest : public ScratchTest {
+ protected:
+  Trace written(uint32_t device = 0, const std::map<uint64_t, std::string>& external = {}) const {
+    log_.write_trace(path("run.tide"), device, {{"model", "program"}}, external);
+    return Trace(path("run.tide"));
+  }
+  CudaEventLog log_;
+};
+
+TEST_F(CudaEventsTest, MemoryOfEachDeviceApart) {
+  log_.add(memory(CudaEvent::allocate, 10, 0x1000, 100, 0));
+  log_.add(memory(CudaEvent::allocate, 20, 0x9000, 7, 1));
+  log_.add(memory(CudaEvent::allocate, 30, 0x2000, 50, 0, CudaEvent::managed));
+  log_.add(memory(CudaEvent::release, 40, 0x1000, 0, 0));
+  log_.add(memory(CudaEvent::allocate, 50, 0x3000, 30, 0));
+  log_.add(memory(CudaEvent::allocate, 55, 0x5000, 1000, 0, CudaEvent::pinned));
+  log_.add(memory(CudaEvent::release, 60, 0x5000, 0, 0, CudaEvent::pinned));
+  log_.add(memory(CudaEvent::allocate, 65, 0x6000, 500, 0, CudaEvent::pinned));
+  EXPECT_EQ(log_.devices(), (std::vector<uint32_t>{0, 1}));
+  EXPECT_EQ(log_.pinned_peak_bytes(), 1000);
+  EXPECT_EQ(attribute(written(0)).peak_bytes, 150);
+  EXPECT_EQ(attribute(written(1)).peak_bytes, 7);
+  EXPECT_EQ(written(0).metadata()["pinned_peak_bytes"], 1000);
+  EXPECT_EQ(written(0).metadata()["open_at_end"], 2);
+}
+
+/// Kernels run long after they were started: what counts is where that was.
+TEST_F(CudaEventsTest, ModulesAreTheRangesOfTheStartingThread) {
+  const uint32_t model = log_.intern("model"), layer = log_.intern("layer0"), other = log_.intern("loader");
+  log_.add(range(CudaEvent::range_begin, 0, 1, 7, model));
+  log_.add(range(CudaEvent::range_begin, 5, 2, 7, layer));
+  log_.add(range(CudaEvent::range_begin, 6, 3, 8, other));
+  log_.add(memory(CudaEvent::allocate, 8, 0x1000, 64));
+  log_.add(call(10, 100, 7));
+  log_.add(call(11, 101, 8));
+  log_.add(range(CudaEvent::range_end, 12, 2, 7));
+  log_.add(call(13, 102, 7));
+  log_.add(range(CudaEvent::range_end, 20, 1, 7));
+  log_.add(work(30, 40, 100, log_.intern("_Z4gemmPf")));
+  log_.add(work(40, 45, 101, 0));
+  log_.add(work(45, 60, 102, log_.intern("void sum<float>(float*)")));
+  const Trace trace = written();
+  ASSERT_EQ(trace.program().size(), 4u);
+  EXPECT_EQ(trace.program()[0].module, "model.layer0");
+  EXPECT_EQ(trace.buffers()[0].module, "model.layer0");
+  EXPECT_EQ(trace.program()[1].kind, "gemm");
+  EXPECT_EQ(trace.program()[1].module, "model.layer0");
+  EXPECT_EQ(trace.program()[2].kind, "memcpy");
+  EXPECT_EQ(trace.program()[2].module, "loader");
+  EXPECT_EQ(trace.program()[3].kind, "sum");
+  EXPECT_EQ(trace.program()[3].module, "model");
+  EXPECT_EQ(trace.program_times(0)[3].end_ns, 60);
+}
+
+TEST_F(CudaEventsTest, IdsOfTheCallersNameWhatTheyStarted) {
+  CudaEvent external;
+  external.kind = CudaEvent::external;
+  external.correlation = 5;
+  external.id = 42;
+  log_.add(memory(CudaEvent::allocate, 1, 0x1000, 64));
+  log_.add(work(2, 3, 5, log_.intern("k")));
+  log_.add(external);  // CUPTI may hand it over last
+  EXPECT_EQ(written(0, {{42, "layers.0.mlp"}}).program()[1].module, "layers.0.mlp");
+}
+
+TEST_F(CudaEventsTest, NamesOfKernels) {
+  EXPECT_EQ(short_kernel_name("void at::native::vectorized_kernel<4, float>(int, float)"),
+            "at::native::vectorized_kernel");
+  EXPECT_EQ(short_kernel_name("_ZN2at6native6kernelIfEEvi"), "at::native::kernel");
+  EXPECT_EQ(short_kernel_name("void (anonymous namespace)::fill<int>(int*)"), "(anonymous namespace)::fill");
+  EXPECT_EQ(short_kernel_name("sm90_xmma_gemm_bf16"), "sm90_xmma_gemm_bf16");
+  EXPECT_EQ(short_kernel_name(""), "");
+}
+
+}  // namespace
+}  // namespace tidemark

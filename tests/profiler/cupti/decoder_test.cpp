@@ -1,0 +1,189 @@
+// CUPTI's records, built from its own structs, and the events they are.
+#include "profiler/cupti/decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+
+namespace tidemark {
+namespace {
+
+template <typename Record>
+CudaEvent decoded(const Record& record, CudaEventLog& log) {
+  EXPECT_TRUE(decode(reinterpret_cast<const CUpti_Activity&>(record), log));
+  return log.events().back();
+}
+
+TEST(Decoder, Memory) {
+  CUpti_ActivityMemory3 r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_MEMORY2;
+  r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION;
+  r.memoryKind = CUPTI_ACTIVITY_MEMORY_KIND_DEVICE;
+  r.correlationId = 3;
+  r.address = 0x7f0000000000;
+  r.bytes = uint64_t{5} << 32;
+  r.timestamp = 123'456'789'012;
+  r.deviceId = 2;
+  r.streamId = 9;
+  CudaEventLog log;
+  CudaEvent e = decoded(r, log);
+  EXPECT_EQ(e.kind, CudaEvent::allocate);
+  EXPECT_EQ(e.space, CudaEvent::device_memory);
+  EXPECT_EQ(e.address, 0x7f0000000000u);
+  EXPECT_EQ(e.bytes, int64_t{5} << 32);
+  EXPECT_EQ(e.start_ns, 123'456'789'012);
+  EXPECT_EQ(e.device, 2u);
+  EXPECT_EQ(e.stream, 9u);
+  EXPECT_EQ(e.correlation, 3u);
+  r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_RELEASE;
+  r.memoryKind = CUPTI_ACTIVITY_MEMORY_KIND_PINNED;
+  e = decoded(r, log);
+  EXPECT_EQ(e.kind, CudaEvent::release);
+  EXPECT_EQ(e.space, CudaEvent::pinned);
+  r.memoryKind = CUPTI_ACTIVITY_MEMORY_KIND_MANAGED;
+  EXPECT_EQ(decoded(r, log).space, CudaEvent::managed);
+  // Of a pool: the allocation counts, whatever the pool is.
+  r.memoryPoolConfig.memoryPoolType = CUPTI_ACTIVITY_MEMORY_POOL_TYPE_LOCAL;
+  r.memoryPoolConfig.address = 0x1234;
+  EXPECT_EQ(decoded(r, log).address, 0x7f0000000000u);
+  r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_INVALID;
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log));
+}
+
+TEST(Decoder, Kernels) {
+  CUpti_ActivityKernel9 r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL;
+  r.start = 1000;
+  r.end = 1500;
+  r.deviceId = 1;
+  r.streamId = 7;
+  r.correlationId = 77;
+  r.name = "_Z4gemmPf";
+  CudaEventLog log;
+  const CudaEvent e = decoded(r, log);
+  EXPECT_EQ(e.kind, CudaEvent::kernel);
+  EXPECT_EQ(e.start_ns, 1000);
+  EXPECT_EQ(e.end_ns, 1500);
+  EXPECT_EQ(e.device, 1u);
+  EXPECT_EQ(e.stream, 7u);
+  EXPECT_EQ(e.correlation, 77u);
+  EXPECT_EQ(log.name(e.name), "_Z4gemmPf");
+  r.name = nullptr;
+  EXPECT_EQ(log.name(decoded(r, log).name), "");
+}
+
+template <typename Record>
+Record work_record(CUpti_ActivityKind kind) {
+  Record r = {};
+  r.kind = kind;
+  r.bytes = 4096;
+  r.start = 10;
+  r.end = 20;
+  r.deviceId = 3;
+  r.streamId = 4;
+  r.correlationId = 5;
+  return r;
+}
+
+TEST(Decoder, CopiesAndSets) {
+  CudaEventLog log;
+  const CudaEvent events[] = {
+      decoded(work_record<CUpti_ActivityMemcpy5>(CUPTI_ACTIVITY_KIND_MEMCPY), log),
+      decoded(work_record<CUpti_ActivityMemcpyPtoP4>(CUPTI_ACTIVITY_KIND_MEMCPY2), log),
+      decoded(work_record<CUpti_ActivityMemset4>(CUPTI_ACTIVITY_KIND_MEMSET), log)};
+  EXPECT_EQ(events[0].kind, CudaEvent::copy);
+  EXPECT_EQ(events[1].kind, CudaEvent::copy);
+  EXPECT_EQ(events[2].kind, CudaEvent::set);
+  for (const CudaEvent& e : events) {
+    EXPECT_EQ(e.bytes, 4096);
+    EXPECT_EQ(e.start_ns, 10);
+    EXPECT_EQ(e.end_ns, 20);
+    EXPECT_EQ(e.device, 3u);
+    EXPECT_EQ(e.stream, 4u);
+    EXPECT_EQ(e.correlation, 5u);
+  }
+}
+
+TEST(Decoder, Ranges) {
+  CUpti_ActivityMarker2 r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_MARKER;
+  r.flags = CUPTI_ACTIVITY_FLAG_MARKER_START;
+  r.timestamp = 55;
+  r.id = 12;
+  r.objectKind = CUPTI_ACTIVITY_OBJECT_THREAD;
+  r.objectId.pt.processId = 1;
+  r.objectId.pt.threadId = 99;
+  r.name = "forward";
+  CudaEventLog log;
+  CudaEvent e = decoded(r, log);
+  EXPECT_EQ(e.kind, CudaEvent::range_begin);
+  EXPECT_EQ(e.thread, 99u);
+  EXPECT_EQ(e.id, 12u);
+  EXPECT_EQ(e.start_ns, 55);
+  EXPECT_EQ(log.name(e.name), "forward");
+  r.flags = CUPTI_ACTIVITY_FLAG_MARKER_END;
+  r.name = nullptr;
+  EXPECT_EQ(decoded(r, log).kind, CudaEvent::range_end);
+  r.flags = CUPTI_ACTIVITY_FLAG_MARKER_INSTANTANEOUS;
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log));
+}
+
+TEST(Decoder, CallsIdsAndSynchronisation) {
+  CudaEventLog log;
+  CUpti_ActivityAPI call = {};
+  call.kind = CUPTI_ACTIVITY_KIND_RUNTIME;
+  call.start = 1;
+  call.end = 2;
+  call.threadId = 6;
+  call.correlationId = 8;
+  CudaEvent e = decoded(call, log);
+  EXPECT_EQ(e.kind, CudaEvent::call);
+  EXPECT_EQ(e.thread, 6u);
+  EXPECT_EQ(e.correlation, 8u);
+  CUpti_ActivityExternalCorrelation id = {};
+  id.kind = CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION;
+  id.externalId = uint64_t{1} << 40;
+  id.correlationId = 8;
+  e = decoded(id, log);
+  EXPECT_EQ(e.kind, CudaEvent::external);
+  EXPECT_EQ(e.id, uint64_t{1} << 40);
+  EXPECT_EQ(e.correlation, 8u);
+  CUpti_ActivitySynchronization wait = {};
+  wait.kind = CUPTI_ACTIVITY_KIND_SYNCHRONIZATION;
+  wait.start = 30;
+  wait.end = 90;
+  wait.streamId = 4;
+  e = decoded(wait, log);
+  EXPECT_EQ(e.kind, CudaEvent::synchronize);
+  EXPECT_EQ(e.end_ns - e.start_ns, 60);
+  EXPECT_EQ(e.stream, 4u);
+}
+
+TEST(Decoder, OtherKindsAreNoEvents) {
+  CUpti_Activity r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_OVERHEAD;
+  CudaEventLog log;
+  EXPECT_FALSE(decode(r, log));
+  EXPECT_TRUE(log.events().empty());
+}
+
+#if CUPTI_API_VERSION >= 130000
+/// What decode() relies on: newer records begin like the ones it reads.
+TEST(Decoder, FieldsStayWhereTheyWere) {
+#define SAME_PLACE(older, newer, field) EXPECT_EQ(offsetof(older, field), offsetof(newer, field))
+  SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, address);
+  SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, bytes);
+  SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, timestamp);
+  SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, deviceId);
+  SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, start);
+  SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, correlationId);
+  SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, name);
+  SAME_PLACE(CUpti_ActivityMemcpy5, CUpti_ActivityMemcpy6, bytes);
+  SAME_PLACE(CUpti_ActivityMemcpy5, CUpti_ActivityMemcpy6, correlationId);
+  SAME_PLACE(CUpti_ActivitySynchronization, CUpti_ActivitySynchronization2, end);
+#undef SAME_PLACE
+}
+#endif
+
+}  // namespace
+}  // namespace tidemark
