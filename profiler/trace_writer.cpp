@@ -15,15 +15,26 @@ namespace {
 
 using nlohmann::json;
 
-json tables(const json& metadata, const std::vector<TraceBuffer>& buffers,
-            const std::vector<ProgramStep>& program) {
-  json buffer_rows = json::array(), program_rows = json::array();
-  for (const TraceBuffer& b : buffers)
-    buffer_rows.push_back({b.name, b.type, b.op, b.module, name_of(b.category), b.bytes, b.offset,
-                           b.first_step, b.last_step, b.persistent});
-  for (const ProgramStep& s : program)
-    program_rows.push_back({s.op, s.kind, s.module, name_of(s.phase), s.recompute});
-  return {{"metadata", metadata}, {"buffers", buffer_rows}, {"program", program_rows}};
+/// Names from elsewhere need not be UTF-8.
+std::string text_of(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// A row at a time: imports have millions.
+std::string tables(const json& metadata, const std::vector<TraceBuffer>& buffers,
+                   const std::vector<ProgramStep>& program) {
+  std::string text = "{\"buffers\":[";
+  for (const TraceBuffer& b : buffers) {
+    if (&b != buffers.data()) text += ',';
+    text += text_of({b.name, b.type, b.op, b.module, name_of(b.category), b.bytes, b.offset, b.first_step,
+                     b.last_step, b.persistent});
+  }
+  text += "],\"metadata\":" + text_of(metadata) + ",\"program\":[";
+  for (const ProgramStep& s : program) {
+    if (&s != program.data()) text += ',';
+    text += text_of({s.op, s.kind, s.module, name_of(s.phase), s.recompute});
+  }
+  return text + "]}";
 }
 
 }  // namespace
@@ -38,7 +49,9 @@ TraceWriter::TraceWriter(const std::string& path, const json& metadata,
   if (descriptor_ < 0)
     throw Error("cannot write the trace", path, std::strerror(errno), "choose another place",
                 ExitCode::failure);
-  const std::string text = tables(metadata, buffers, program).dump();
+  const std::string text = tables(metadata, buffers, program);
+  if (text.size() > UINT32_MAX)
+    throw Error("cannot write the trace", path, "its tables take more than 4 GiB", "record a shorter run");
   // Two varints of at most ten bytes each per op.
   frame_.reserve(sizeof(tide::FrameHeader) + sizeof(tide::RunHeader) + 20 * program.size() + text.size() +
                  tide::kFileHeaderBytes);
