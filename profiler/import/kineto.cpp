@@ -165,7 +165,7 @@ class Sweep {
       const KinetoEvent& op = all_.events[owner_];
       time.end_ns = op.start_ns + op.duration_ns;
       // On a device the program runs when its kernels do; what starts none takes no time there.
-      if (!spans_.empty()) time = {0, 0};
+      if (!spans_.empty()) time = {recording.end_ns(), recording.end_ns()};
       // It counts once, in the first of the op's steps.
       if (const TimeSpan* span = span_of(op); span && timed_.insert(owner_).second) time = *span;
     }

@@ -25,6 +25,8 @@ class MemoryRecording {
   /// Steps begin in order; a time before the one before is taken for the same.
   void begin_step(const Op& op, TimeSpan time);
   bool empty() const { return program_.empty(); }  ///< no step yet
+  /// When the step that began last ends.
+  int64_t end_ns() const { return times_.empty() ? 0 : times_.back().end_ns; }
 
   /// In the step that began last; there must be one. Without a `category` it follows from when the memory
   /// lived, as docs/formats.md says. An address that is still in use counts as freed before.

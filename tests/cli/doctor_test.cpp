@@ -14,7 +14,8 @@ class Doctor : public CommandTest {
  protected:
   std::map<std::string, json> checks() const {
     std::map<std::string, json> rows;
-    for (const json& c : json_of({"doctor"})["checks"]) rows[c["name"]] = c;
+    const json document = json_of({"doctor"});
+    for (const json& c : document["checks"]) rows[c["name"]] = c;
     return rows;
   }
 };

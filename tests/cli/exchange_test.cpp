@@ -25,7 +25,8 @@ TEST_F(Exchange, ASnapshotIsImportedReportedAndExported) {
 
   EXPECT_EQ(run({"export", path("run.tide"), "--out", path("run.json")}).status, 0);
   int64_t most = 0;
-  for (const json& e : json::parse(bytes_of(path("run.json")))["traceEvents"]) {
+  const json document = json::parse(bytes_of(path("run.json")));
+  for (const json& e : document["traceEvents"]) {
     if (e["ph"] != "C") continue;
     int64_t sum = 0;
     for (const auto& [category, bytes] : e["args"].items()) sum += bytes.get<int64_t>();

@@ -87,7 +87,8 @@ TEST_F(KinetoTest, ARecordedRunAgreesWithAReplayOfItsEvents) {
     int64_t address, bytes;
   };
   std::vector<Change> changes;
-  for (const json& e : parsed(recorded())["traceEvents"])
+  const json document = parsed(recorded());
+  for (const json& e : document["traceEvents"])
     if (e["name"] == "[memory]") changes.push_back({e["ts"], e["args"]["Addr"], e["args"]["Bytes"]});
   std::ranges::stable_sort(changes, {}, &Change::ts);
   std::map<int64_t, int64_t> live;
