@@ -122,7 +122,9 @@ TEST_F(PickleTest, WhatIsNoPickleIsRefused) {
   EXPECT_THAT(refused("\x80\x02h\x05."), HasSubstr("never kept"));
   EXPECT_THAT(refused("\x80\x02N(0a."), HasSubstr("no list"));
   EXPECT_THAT(refused("\x80\x02Na."), HasSubstr("no list"));
-  EXPECT_THAT(refused("\x80\x02a."), HasSubstr("there is none"));
+  EXPECT_THAT(refused("\x80\x02"
+                      "a."),
+              HasSubstr("there is none"));
   EXPECT_THAT(refused("\x80\x02NNa."), HasSubstr("no list"));
   EXPECT_THAT(refused("\x80\x02}(Nu."), HasSubstr("without a value"));
   EXPECT_THAT(refused("\x80\x02t."), HasSubstr("mark"));
