@@ -153,4 +153,32 @@ int64_t retention_workspace(const RetentionShape& shape, bool gradient, int thre
   return 4 * retention_space(shape, gradient).thread * std::min<int64_t>(threads, shape.heads);
 }
 
+int64_t Wkv7Shape::padded_columns() const {
+  return divided(head_columns, kWkv7Values) * kWkv7Values;
+}
+
+Wkv7Space wkv7_space(const Wkv7Shape& s, bool gradient) {
+  const int64_t columns = s.padded_columns();
+  Wkv7Space space;
+  space.rows = s.chunk_rows * columns;
+  space.factors = padded(s.chunk_rows);
+  space.state = columns * columns;
+  space.block = kWkv7Values * columns;
+  space.thread = 6 * space.rows + space.factors + space.state;
+  if (gradient)
+    space.thread += 7 * space.rows + (s.chunk_rows + 2) * space.block + (s.chunk_rows + 1) * kWkv7Values +
+                    4 * columns;
+  else
+    space.thread += 3 * columns;
+  return space;
+}
+
+int64_t wkv7_workspace(const Wkv7Shape& shape, bool gradient, int threads) {
+  return 4 * wkv7_space(shape, gradient).thread * std::min<int64_t>(threads, shape.heads);
+}
+
+int64_t wkv7_output_grad_workspace(int64_t heads, int64_t head_columns, int threads) {
+  return 4 * 4 * padded(head_columns) * std::min<int64_t>(threads, heads);
+}
+
 }  // namespace tidemark::cpu

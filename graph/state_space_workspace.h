@@ -113,4 +113,29 @@ struct RetentionSpace {
 RetentionSpace retention_space(const RetentionShape& shape, bool gradient);
 int64_t retention_workspace(const RetentionShape& shape, bool gradient, int threads);
 
+/// Value columns of a head's state of which the gradient of RWKV-7's recurrence holds a whole chunk of states.
+inline constexpr int64_t kWkv7Values = 16;
+
+struct Wkv7Shape {
+  int64_t heads = 0, head_columns = 0;
+  int64_t chunk_rows = 0;  ///< between two saved states; no more than the rows there are
+
+  int64_t padded_columns() const;  ///< of a head, in whole vectors and blocks of kWkv7Values
+};
+
+/// Floats of one head's task. Six operands of a chunk and a factor per row; a state, or going back its gradient;
+/// three rows of a state's columns. Going back also the outputs' gradient and six results, the states of a block
+/// before and after every row with their products with `a`, and four rows of sums.
+struct Wkv7Space {
+  int64_t rows = 0;     ///< [chunk_rows, padded_columns]
+  int64_t factors = 0;  ///< [chunk_rows]
+  int64_t state = 0;    ///< [padded_columns, padded_columns]
+  int64_t block = 0;    ///< [kWkv7Values, padded_columns]
+  int64_t thread = 0;
+};
+Wkv7Space wkv7_space(const Wkv7Shape& shape, bool gradient);
+int64_t wkv7_workspace(const Wkv7Shape& shape, bool gradient, int threads);
+/// Sums over rows of two parameters' gradients and a chunk's part of them, per thread.
+int64_t wkv7_output_grad_workspace(int64_t heads, int64_t head_columns, int threads);
+
 }  // namespace tidemark::cpu

@@ -20,6 +20,7 @@ const std::vector<Architecture>& architectures() {
       {"retnet", make_retnet},
       {"rwkv", make_rwkv},
       {"transformer", make_transformer},
+      {"rwkv7", make_rwkv7},
   };
   // clang-format on
   return list;

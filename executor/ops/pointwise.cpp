@@ -15,8 +15,8 @@ template <typename Range>
 void run_pointwise(const KernelArgs& args, Range range) {
   Pointwise p;
   p.bf16 = is_bf16(args.op.out(0));
-  std::copy_n(args.inputs.begin(), std::min<size_t>(args.inputs.size(), 3), p.inputs);
-  std::copy_n(args.outputs.begin(), std::min<size_t>(args.outputs.size(), 2), p.outputs);
+  std::copy_n(args.inputs.begin(), std::min(args.inputs.size(), std::size(p.inputs)), p.inputs);
+  std::copy_n(args.outputs.begin(), std::min(args.outputs.size(), std::size(p.outputs)), p.outputs);
   parallel_ranges(args.pool, args.op.out(0).shape.elements(), kGrain,
                   [&](int64_t begin, int64_t end) { range(p, begin, end); });
 }
@@ -37,6 +37,14 @@ void glu_cpu(const KernelArgs& args) {
 
 void glu_grad_cpu(const KernelArgs& args) {
   run_pointwise(args, TIDEMARK_SIMD(glu_grad_range));
+}
+
+void gated_lerp_cpu(const KernelArgs& args) {
+  run_pointwise(args, TIDEMARK_SIMD(gated_lerp_range));
+}
+
+void gated_lerp_grad_cpu(const KernelArgs& args) {
+  run_pointwise(args, TIDEMARK_SIMD(gated_lerp_grad_range));
 }
 
 void add_cpu(const KernelArgs& args) {

@@ -10,8 +10,8 @@ namespace tidemark::ops {
 /// Operands of one storage type, in the order of the op; outputs may equal inputs.
 struct Pointwise {
   bool bf16 = false;
-  const void* inputs[3] = {};
-  void* outputs[2] = {};
+  const void* inputs[4] = {};
+  void* outputs[3] = {};
 };
 
 /// Philox4x32-10's key and the upper half of its counter, and what it decides.
@@ -29,6 +29,8 @@ TIDEMARK_SIMD_DECLARE(void swiglu_range(const Pointwise& p, int64_t begin, int64
                       void swiglu_grad_range(const Pointwise& p, int64_t begin, int64_t end);
                       void glu_range(const Pointwise& p, int64_t begin, int64_t end);
                       void glu_grad_range(const Pointwise& p, int64_t begin, int64_t end);
+                      void gated_lerp_range(const Pointwise& p, int64_t begin, int64_t end);
+                      void gated_lerp_grad_range(const Pointwise& p, int64_t begin, int64_t end);
                       /// Input 1 is bf16 where other_bf16 says so.
                       void add_range(const Pointwise& p, bool other_bf16, int64_t begin, int64_t end);
                       /// Input 0 is bf16 where from_bf16 says so.

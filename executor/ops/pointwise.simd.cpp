@@ -55,6 +55,26 @@ void glu_grad_typed(const Pointwise& p, int64_t begin, int64_t end) {
   });
 }
 
+template <typename T>
+void gated_lerp_typed(const Pointwise& p, int64_t begin, int64_t end) {
+  lanes(begin, end, [&](int64_t i, auto w) {
+    const Vec x = load(input<T>(p, 0) + i, w), y = load(input<T>(p, 1) + i, w);
+    store(output<T>(p, 0) + i, fma(y - x, sigmoid(load(input<T>(p, 2) + i, w)), x), w);
+  });
+}
+
+template <typename T>
+void gated_lerp_grad_typed(const Pointwise& p, int64_t begin, int64_t end) {
+  lanes(begin, end, [&](int64_t i, auto w) {
+    const Vec dz = load(input<T>(p, 0) + i, w);
+    const Vec x = load(input<T>(p, 1) + i, w), y = load(input<T>(p, 2) + i, w);
+    const Vec open = sigmoid(load(input<T>(p, 3) + i, w)), dy = dz * open, dx = dz - dy;
+    store(output<T>(p, 0) + i, dx, w);
+    store(output<T>(p, 1) + i, dy, w);
+    store(output<T>(p, 2) + i, dx * open * (y - x), w);
+  });
+}
+
 template <typename T, typename Other>
 void add_typed(const Pointwise& p, int64_t begin, int64_t end) {
   lanes(begin, end, [&](int64_t i, auto w) {
@@ -98,6 +118,14 @@ void glu_range(const Pointwise& p, int64_t begin, int64_t end) {
 
 void glu_grad_range(const Pointwise& p, int64_t begin, int64_t end) {
   p.bf16 ? glu_grad_typed<Bf16>(p, begin, end) : glu_grad_typed<float>(p, begin, end);
+}
+
+void gated_lerp_range(const Pointwise& p, int64_t begin, int64_t end) {
+  p.bf16 ? gated_lerp_typed<Bf16>(p, begin, end) : gated_lerp_typed<float>(p, begin, end);
+}
+
+void gated_lerp_grad_range(const Pointwise& p, int64_t begin, int64_t end) {
+  p.bf16 ? gated_lerp_grad_typed<Bf16>(p, begin, end) : gated_lerp_grad_typed<float>(p, begin, end);
 }
 
 void add_range(const Pointwise& p, bool other_bf16, int64_t begin, int64_t end) {

@@ -82,6 +82,38 @@ OpDef glu_grad() {
   return d;
 }
 
+// x + (y - x) * sigmoid(gate).
+OpDef gated_lerp() {
+  OpDef d;
+  d.name = "gated_lerp";
+  d.input_names = {"x", "y", "gate"};
+  d.output_names = {"z"};
+  d.infer = [](const OpView& op) { return same_as_first(op, 3); };
+  d.gradient = [](GradientContext& g) {
+    const OpId id = g.emit("gated_lerp_grad", "grad", {g.grad_out(0), g.in(0), g.in(1), g.in(2)});
+    for (int i = 0; i < 3; ++i)
+      if (g.wants(i)) g.add_grad(i, g.output_of(id, i));
+  };
+  d.work = elementwise_work(6);
+  d.aliases = {{0, 0, false}, {0, 1, false}, {0, 2, false}};
+  d.cheap = true;
+  return d;
+}
+
+OpDef gated_lerp_grad() {
+  OpDef d;
+  d.name = "gated_lerp_grad";
+  d.input_names = {"dz", "x", "y", "gate"};
+  d.output_names = {"dx", "dy", "dgate"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    const TensorType type = same_as_first(op, 4).front();
+    return {type, type, type};
+  };
+  d.work = elementwise_work(10);
+  d.aliases = {{0, 0, false}, {0, 1, false}, {1, 2, false}, {2, 3, false}};
+  return d;
+}
+
 // b may be of another float type: a residual stream in f32 takes what layers in bf16 add to it.
 OpDef add() {
   OpDef d;

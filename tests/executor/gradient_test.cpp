@@ -289,6 +289,28 @@ const std::map<std::string, Build>& examples() {
          return std::vector{
              e.graph.add({"wkv", "y", {k, v, decay, first, cu}, {{"chunk_rows", int64_t{3}}}})};
        }},
+      {"wkv7",
+       [](Example& e) {
+         std::vector<ValueId> inputs;
+         for (const char* name : {"r", "w", "k", "v", "a"}) inputs.push_back(e.floats(name, {9, 20}));
+         for (const char* name : {"k_k", "k_a"}) inputs.push_back(e.floats(name, {20}));
+         inputs.push_back(e.ints("cu_seqlens", {0, 5, 5, 9}));
+         return std::vector{e.graph.add(
+             {"wkv7", "y", std::move(inputs), {{"heads", int64_t{2}}, {"chunk_rows", int64_t{3}}}})};
+       }},
+      {"wkv7_output",
+       [](Example& e) {
+         std::vector<ValueId> inputs;
+         for (const char* name : {"y", "r", "k", "v", "a", "g"}) inputs.push_back(e.floats(name, {5, 8}));
+         inputs.push_back(e.floats("k_a", {8}));
+         inputs.push_back(e.floats("r_k", {2, 4}));
+         return std::vector{e.graph.add({"wkv7_output", "o", std::move(inputs), {{"heads", int64_t{2}}}})};
+       }},
+      {"gated_lerp",
+       [](Example& e) {
+         const ValueId x = e.floats("x", {4, 6}), y = e.floats("y", {4, 6}), gate = e.floats("gate", {4, 6});
+         return std::vector{e.graph.add({"gated_lerp", "z", {x, y, gate}})};
+       }},
       {"scale_rows",
        [](Example& e) {
          const ValueId w = e.floats("w", {4, 6}), scale = e.floats("scale", {4});

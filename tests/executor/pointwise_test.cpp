@@ -63,6 +63,20 @@ TEST_P(PointwiseTest, GluAndItsGradient) {
               })});
 }
 
+TEST_P(PointwiseTest, GatedLerpAndItsGradient) {
+  OpCase op("gated_lerp", {}, dtype);
+  op.random(shape).random(shape).random(shape, 4);
+  const Values &from = op.inputs()[0], &to = op.inputs()[1], &open = op.inputs()[2];
+  op.check({each(op, [&](size_t i) { return from[i] + (to[i] - from[i]) * sigmoid(open[i]); })});
+  OpCase grad("gated_lerp_grad", {}, dtype);
+  grad.random(shape).random(shape).random(shape).random(shape, 4);
+  const Values &dz = grad.inputs()[0], &x = grad.inputs()[1], &y = grad.inputs()[2], &gate = grad.inputs()[3];
+  grad.check({each(grad, [&](size_t i) { return dz[i] * (1 - sigmoid(gate[i])); }),
+              each(grad, [&](size_t i) { return dz[i] * sigmoid(gate[i]); }), each(grad, [&](size_t i) {
+                return dz[i] * (y[i] - x[i]) * sigmoid(gate[i]) * (1 - sigmoid(gate[i]));
+              })});
+}
+
 TEST_P(PointwiseTest, AddAndAccumulate) {
   for (const char* kind : {"add", "accumulate"}) {
     OpCase op(kind, {}, dtype);

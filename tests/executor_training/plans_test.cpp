@@ -10,9 +10,9 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-const char* const kPresets[] = {"llama-tiny",  "rnn-tiny",  "lstm-tiny",       "gru-tiny", "fvsbn-tiny",
-                                "nade-tiny",   "made-tiny", "lru-tiny",        "s4-tiny",  "s4d-tiny",
-                                "retnet-tiny", "rwkv-tiny", "transformer-tiny"};
+const char* const kPresets[] = {"llama-tiny",  "rnn-tiny",  "lstm-tiny",        "gru-tiny",  "fvsbn-tiny",
+                                "nade-tiny",   "made-tiny", "lru-tiny",         "s4-tiny",   "s4d-tiny",
+                                "retnet-tiny", "rwkv-tiny", "transformer-tiny", "rwkv7-tiny"};
 
 std::string label(const std::string& preset, const Plan& plan, int threads) {
   return preset + ", " + plan.strategy + " in " + std::to_string(plan.budget_bytes) + " bytes, " +

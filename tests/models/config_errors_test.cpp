@@ -97,6 +97,15 @@ const std::vector<Case> kCases = {
     {"rwkv-tiny", R"({"hidden_size":null})", "hidden_size", "missing"},
     {"rwkv-tiny", R"({"attention_hidden_size":0})", "attention_hidden_size", "out of range"},
     {"rwkv-tiny", R"({"layer_norm_epsilon":"1e-5"})", "layer_norm_epsilon", "number"},
+    {"rwkv7-tiny", R"({"hidden_size":null})", "hidden_size", "missing"},
+    {"rwkv7-tiny", R"({"head_dim":5})", "head_dim", "5 does not divide hidden_size 32"},
+    {"rwkv7-tiny", R"({"head_dim":null,"num_heads":3})", "num_heads", "3 does not divide hidden_size 32"},
+    {"rwkv7-tiny", R"({"num_heads":3})", "num_heads", "is not hidden_size / head_dim = 4"},
+    {"rwkv7-tiny", R"({"gate_low_rank_dim":0})", "gate_low_rank_dim", "out of range"},
+    {"rwkv7-tiny", R"({"value_dim":[32,64]})", "value_dim", "set it to hidden_size, 32"},
+    {"rwkv7-tiny", R"({"hidden_act":"relu"})", "hidden_act", "give one of: sqrelu"},
+    {"rwkv7-tiny", R"({"attn":{"layers":[1],"num_heads":4}})", "attn", "not supported; set it to null"},
+    {"rwkv7-tiny", R"({"norm_eps":"1e-5"})", "norm_eps", "number"},
 };
 
 TEST(ConfigErrors, NameTheFieldAndTheRemedy) {

@@ -35,7 +35,9 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
       {"s4d-scifar", 201482},       {"retnet-1.3b", 1426495488},    {"retnet-2.7b", 2780618240},
       {"retnet-6.7b", 6921531392},  {"rwkv-4-169m", 169342464},     {"rwkv-4-430m", 430397440},
       {"rwkv-4-1b5", 1515106304},   {"rwkv-4-3b", 2984627200},      {"rwkv-4-7b", 7392649216},
-      {"rwkv-4-14b", 14148597760},  {"transformer-base", 63082496}, {"transformer-big", 214245376}};
+      {"rwkv-4-14b", 14148597760},  {"transformer-base", 63082496}, {"transformer-big", 214245376},
+      {"rwkv7-191m", 191034624},    {"rwkv7-0.4b", 450767872},      {"rwkv7-1.5b", 1527404544},
+      {"rwkv7-2.9b", 2947735040}};
   for (const auto& [name, count] : published)
     EXPECT_EQ(model_from_preset(name)->parameter_count(), count) << name;
   const int64_t demo = model_from_preset("llama-10m")->parameter_count();
@@ -45,7 +47,7 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
 
 TEST(Models, NamesAndShapesAreThoseOfTheReference) {
   for (const char* name : {"llama", "llama_packed", "rnn", "lstm", "gru", "fvsbn", "nade", "made", "lru",
-                           "s4", "s4d", "retnet", "rwkv", "transformer"}) {
+                           "s4", "s4d", "retnet", "rwkv", "transformer", "rwkv7"}) {
     const std::string base = std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
     const auto model = load_model(read_json(base + ".json", "test")["config"], name);
     std::map<std::string, std::vector<int64_t>> expected;

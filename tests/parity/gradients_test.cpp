@@ -8,17 +8,18 @@ namespace tidemark {
 namespace {
 
 // PyTorch's own float32 gradients differ from its float64 ones by about 1e-6; S4D's of the real parts of A,
-// which are differences of large numbers, by up to 3e-5.
+// which are differences of large numbers, by up to 3e-5. RWKV-7's of the bias of its learning rates are sums that
+// cancel: ours of float32 differ from float64's by 1.2e-5.
 double tolerance(const std::string& name) {
-  return name == "s4d" ? 5e-5 : 1e-5;
+  return name == "s4d" ? 5e-5 : name == "rwkv7" ? 2e-5 : 1e-5;
 }
 
 class Gradients : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Cases, Gradients,
                          ::testing::Values("fvsbn", "gru", "llama", "llama_packed", "lru", "lstm", "made",
                                            "mamba", "mamba2", "mamba2_groups", "mamba2_limits",
-                                           "mamba_variants", "nade", "retnet", "rnn", "rwkv", "s4", "s4d",
-                                           "transformer"),
+                                           "mamba_variants", "nade", "retnet", "rnn", "rwkv", "rwkv7", "s4",
+                                           "s4d", "transformer"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST_P(Gradients, AgreeWithPyTorch) {
