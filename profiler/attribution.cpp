@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/median.h"
 
 namespace tidemark {
 namespace {
@@ -31,6 +32,14 @@ std::vector<OpKindTime> op_kind_times(const Trace& trace) {
   std::stable_sort(rows.begin(), rows.end(),
                    [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
   return rows;
+}
+
+double median_step_seconds(const std::vector<TrainingStep>& steps) {
+  std::vector<double> seconds;
+  for (const TrainingStep& s : steps)
+    seconds.push_back((static_cast<double>(s.end_ns) - static_cast<double>(s.start_ns)) * 1e-9);
+  if (seconds.size() > 1) seconds.erase(seconds.begin());
+  return median(std::move(seconds));
 }
 
 /// Bytes of [0, end) that some buffer owns.
@@ -78,6 +87,7 @@ Attribution attribute(const Trace& trace, int module_depth, size_t values) {
                    [](const auto& x, const auto& y) { return x.bytes > y.bytes; });
   if (a.largest.size() > values) a.largest.resize(values);
   a.op_kinds = op_kind_times(trace);
+  a.step_seconds = median_step_seconds(trace.steps());
   if (a.arena_resident_bytes > 0)
     a.coverage = std::min(
         1.0, static_cast<double>(covered_bytes(trace)) / static_cast<double>(a.arena_resident_bytes));

@@ -30,8 +30,9 @@ struct Attribution {
   std::vector<NamedBytes> modules;                   ///< at the peak, largest first
   std::vector<TraceBuffer> largest;                  ///< live at the peak, largest first
   std::vector<OpKindTime> op_kinds;                  ///< slowest first
-  int64_t arena_bytes = 0;                           ///< end of the highest buffer
-  int64_t arena_resident_bytes = 0;                  ///< as the kernel counted, 0 if it was not recorded
+  double step_seconds = 0;           ///< median, the first (cold) one left out if there are more
+  int64_t arena_bytes = 0;           ///< end of the highest buffer
+  int64_t arena_resident_bytes = 0;  ///< as the kernel counted, 0 if it was not recorded
   double coverage = 0;  ///< share of the resident arena that buffers of this trace own at some time
 };
 

@@ -106,6 +106,7 @@ json report_json(const Trace& trace, const Attribution& a) {
                    {"recompute_seconds", k.recompute_seconds}});
   return {{"metadata", trace.metadata()},
           {"training_steps", trace.steps().size()},
+          {"step_seconds", a.step_seconds},
           {"damage", trace.damage()},
           {"peak_bytes", a.peak_bytes},
           {"peak_step", a.peak_step},

@@ -116,6 +116,8 @@ TEST_F(AttributionTest, TheJsonReportSaysTheSame) {
   EXPECT_EQ(j["largest_values"][0]["name"], "net.w");
   EXPECT_EQ(j["ops"][0]["kind"], "adamw");
   EXPECT_EQ(j["training_steps"], 2);
+  EXPECT_NEAR(j["step_seconds"].get<double>(), 52.3e-6,
+              1e-12);  // from the body's first op to the optimizer's end
   EXPECT_EQ(j["damage"], "");
 }
 

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Predicted step times against measured ones, for small presets of every family and several budgets.
+
+Both cost models are asked: the device file of `tidemark calibrate`, and a profile of the step that keeps
+everything (`tidemark plan --device` and `--profile`). Each round calibrates, profiles, plans and runs anew, so that a
+machine that is slower for a while is slower on both sides; a row gives the median of the rounds. A step is measured
+twice: by the clock, and as the sum of its ops' medians, which other programs on the machine disturb less. `--kinds`
+says which kinds of ops the calibrated model gets most wrong.
+"""
+import argparse
+import collections
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TEXT = ["--batch", "8", "--length", "256"]
+IMAGES = ["--batch", "32"]
+MODELS = {
+    "llama-mini": TEXT, "llama-10m": TEXT, "rnn-small": TEXT, "lstm-small": TEXT, "gru-small": TEXT, "s4-small": TEXT,
+    "s4d-small": TEXT, "lru-small": TEXT, "retnet-tiny": TEXT, "rwkv-small": TEXT, "mamba-small": TEXT,
+    "mamba2-small": TEXT, "made-mnist-1hl": IMAGES, "nade-mnist": IMAGES, "fvsbn-mnist": IMAGES,
+}
+BUDGETS = (100, 60, 40)
+COST_MODELS = ("calibrated", "profile")
+
+
+class Bench:
+    def __init__(self, args, folder):
+        self.args, self.folder = args, pathlib.Path(folder)
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def tidemark(self, *arguments, **expected):
+        done = subprocess.run([str(self.args.tidemark), *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+        if done.returncode not in expected.get("codes", (0,)):
+            raise SystemExit(f"'tidemark {' '.join(map(str, arguments))}' failed")
+        return json.loads(done.stdout)
+
+    def model(self, name):
+        return ["--model", name, *MODELS[name], "--threads", self.args.threads]
+
+    def calibrate(self):
+        self.tidemark("calibrate", "--threads", self.args.threads, "--out", self.path("device.json"), "--json")
+
+    def run(self, name, plan, trace):
+        """The report of some steps under a plan (arguments)."""
+        return self.tidemark("profile", *self.model(name), *plan, "--steps", self.args.steps, "--out",
+                             self.path(trace), "--json")
+
+    def plan(self, name, budget, cost_model):
+        """The plan's document, or None where nothing fits."""
+        times = ["--device", self.path("device.json")] if cost_model == "calibrated" else ["--profile",
+                                                                                           self.path("run.tide")]
+        answer = self.tidemark("plan", *self.model(name), "--budget", f"{budget}%", *times, "--out",
+                               self.path("plan.json"), "--json", codes=(0, 1))
+        return json.loads((self.folder / "plan.json").read_text()) if answer["fits"] else None
+
+    def compare(self, name, kinds):
+        """Yields budget, cost model, and seconds: predicted, of the ops that ran, of the whole step."""
+        self.run(name, [], "run.tide")
+        for budget in BUDGETS:
+            for cost_model in COST_MODELS:
+                plan = self.plan(name, budget, cost_model)
+                if plan is None:
+                    continue
+                report = self.run(name, ["--plan", self.path("plan.json")], "planned.tide")
+                if cost_model == "calibrated":
+                    self.count_kinds(name, plan, report, kinds)
+                ops = sum(kind["seconds"] for kind in report["ops"])
+                yield budget, cost_model, plan["predicted_seconds"], ops, report["step_seconds"]
+
+    def count_kinds(self, name, plan, report, kinds):
+        graph = self.tidemark("graph", *self.model(name)[:-2], "--format", "json")
+        kind = {op["name"]: op["op"] for op in graph["ops"]}
+        predicted = collections.Counter()
+        for op, seconds in zip(plan["order"], plan["step_seconds"]):
+            predicted[kind[op]] += seconds
+        total = sum(op["seconds"] for op in report["ops"])
+        for op in report["ops"]:
+            kinds[name, op["kind"]].append((predicted[op["kind"]], op["seconds"], total))
+
+
+def print_rows(rows):
+    print(f"{'model':16} {'budget':>6}  {'times':10} {'predicted':>10} {'ops':>10} {'step':>10}  of ops  of step (range)")
+    ratios = collections.defaultdict(list)
+    for (name, budget, cost_model), runs in rows.items():
+        predicted, ops, step = (statistics.median(side) for side in zip(*runs))
+        of_ops = statistics.median(p / o for p, o, _ in runs)
+        of_step = sorted(p / s for p, _, s in runs)
+        ratios[cost_model].append((of_ops, statistics.median(of_step)))
+        print(f"{name:16} {budget:4} %  {cost_model:10} {1e3 * predicted:7.1f} ms {1e3 * ops:7.1f} ms {1e3 * step:7.1f} ms"
+              f"  {of_ops:6.2f}  {statistics.median(of_step):7.2f} ({of_step[0]:.2f}-{of_step[-1]:.2f})")
+    for cost_model, both in ratios.items():
+        for what, each in zip(("ops", "step"), zip(*both)):
+            within = sum(abs(r - 1) <= 0.1 for r in each)
+            print(f"{cost_model}: {within} of {len(each)} within 10 % of the {what}, the worst "
+                  f"{max(abs(r - 1) for r in each):.0%} off")
+
+
+def print_kinds(kinds):
+    """By the share of the step by which the kind is wrong."""
+    rows = []
+    for (name, kind), samples in kinds.items():
+        wrong = statistics.median((p - m) / step for p, m, step in samples)
+        rows.append((wrong, name, kind, statistics.median(p / m for p, m, _ in samples if m > 0)))
+    rows.sort(key=lambda row: -abs(row[0]))
+    print(f"\n{'calibrated':16} {'kind of op':28} {'of the step':>11} {'ratio':>6}")
+    for wrong, name, kind, ratio in rows[:25]:
+        print(f"{name:16} {kind:28} {wrong:+11.1%} {ratio:6.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tidemark", type=pathlib.Path, default=ROOT / "build/release/bin/tidemark", help="the command")
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=6, help="of each run; the first does not count")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kinds", action="store_true", help="also print what kinds of ops are predicted worst")
+    args = parser.parse_args()
+    rows, kinds = collections.defaultdict(list), collections.defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args, folder)
+        for _ in range(args.rounds):
+            bench.calibrate()
+            for name in args.models:
+                for budget, cost_model, *seconds in bench.compare(name, kinds):
+                    rows[name, budget, cost_model].append(seconds)
+                    print(f"  {name}, {budget} %, {cost_model}: {seconds}", file=sys.stderr)
+    print_rows(rows)
+    if args.kinds:
+        print_kinds(kinds)
+
+
+if __name__ == "__main__":
+    main()
