@@ -7,8 +7,13 @@
 namespace tidemark {
 namespace {
 
-constexpr int64_t kFirstRound = 5'000;  // changes; each round has twice as many as the one before
-constexpr int kRoundsOfAll = 2;         // then the best start alone goes on
+constexpr int64_t kChangesPerOp = 800;  // where there is no deadline: some seconds, the same on every machine
+constexpr int64_t kFewestChanges = 300'000, kMostChanges = 800'000;
+constexpr int64_t kFirstRound = 5'000;   // changes; each round has twice as many as the one before
+constexpr int64_t kFirstRoundPerOp = 5;  // at least: fewer leave a large graph as it is
+constexpr int kRoundsOfWhole = 5;        // at least: the end of each says how much room placing takes
+constexpr int kRoundsOfAll = 2;          // then the best start alone goes on
+constexpr int64_t kQuickPlacement = 50'000'000;
 constexpr int64_t kSqueeze = 4'000;     // changes to get below a peak
 constexpr double kFirstSqueeze = 0.08;  // of the peak
 constexpr double kLastSqueeze = 0.004;
@@ -19,33 +24,39 @@ class LocalSearch final : public Strategy {
 
   std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate* incumbent,
                                    const SearchControl& control) const override {
-    int64_t room = problem.room(budget);
+    const int64_t whole = problem.room(budget);
+    int64_t room = whole;
     if (room <= 0) return std::nullopt;
     std::vector<Annealer> climbs;
     climbs.emplace_back(Timeline(problem.search_graph(), problem.keep_all().order), room, 1);
     if (incumbent) climbs.emplace_back(Timeline(problem.search_graph(), incumbent->order), room, 2);
 
     std::optional<Candidate> best;
-    const int64_t most = control.deadline ? std::numeric_limits<int64_t>::max() : control.changes;
-    int64_t done = 0, round = kFirstRound;
-    for (int rounds = 1; done < most && !control.stopped(); ++rounds, round *= 2) {
+    const auto ops = static_cast<int64_t>(problem.search_graph().ops.size());
+    const int64_t usual = std::clamp(kChangesPerOp * ops, kFewestChanges, kMostChanges);
+    const int64_t most = control.deadline ? std::numeric_limits<int64_t>::max() : usual;
+    int64_t done = 0, round = std::max(kFirstRound, kFirstRoundPerOp * ops);
+    double placed_seconds = 0;  // of the order that was placed last
+    for (int rounds = 1; done < most && !control.stopped(); ++rounds) {
       for (Annealer& climb : climbs) {
         climb.run(std::min(round, most - done), control);
         done += round;
       }
+      round = std::min(2 * round, std::max(usual, done) / kRoundsOfWhole);
       const auto leader = std::min_element(climbs.begin(), climbs.end(), faster);
       if (rounds == kRoundsOfAll && climbs.size() > 1) climbs = {*leader};
       const Annealer& first = rounds == kRoundsOfAll ? climbs.front() : *leader;
-      if (!first.best() || (best && best->seconds <= first.best_seconds())) continue;
-      Candidate placed = problem.evaluate(*first.best(), budget);
-      if (placed.arena_bytes <= budget) {
+      if (!first.best() || first.best_seconds() == placed_seconds) continue;
+      Candidate placed = problem.evaluate(*first.best(), budget, kQuickPlacement);
+      placed_seconds = placed.seconds;
+      const int64_t over = placed.arena_bytes - budget;
+      if (over <= 0 && (!best || placed.seconds < best->seconds)) {
         best = std::move(placed);
         if (control.progress) control.progress({name(), best->seconds, 0});
         if (best->seconds <= control.good_enough_seconds) break;
-        continue;
       }
-      // No placement is as tight as the bytes that live: ask for less of them.
-      room -= placed.arena_bytes - budget;
+      // No placement is as tight as the bytes that live: ask for less of them, or for more again.
+      room += over > 0 ? -over : (whole - room) / 4;
       for (Annealer& climb : climbs) climb.set_room(room);
     }
     return best;

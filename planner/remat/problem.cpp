@@ -25,12 +25,12 @@ RematProblem::RematProblem(const Graph& graph, std::vector<double> op_seconds, c
       search_graph_(make_search_graph(graph, op_seconds_, traits_, micro_batches)),
       keep_all_(evaluate(program_order(graph))) {}
 
-Candidate RematProblem::evaluate(const std::vector<OpId>& order, int64_t enough) const {
+Candidate RematProblem::evaluate(const std::vector<OpId>& order, int64_t enough, int64_t effort) const {
   Candidate c;
   c.order = without_dead_steps(graph_, order);
   c.schedule = make_schedule(graph_, c.order, traits_);
-  ArenaSolution placed =
-      solve_arena(arena_buffers(c.schedule), {.target = enough / page_bytes() * page_bytes()});
+  ArenaSolution placed = solve_arena(arena_buffers(c.schedule),
+                                     {.effort = effort, .target = enough / page_bytes() * page_bytes()});
   c.offsets = std::move(placed.offsets);
   c.arena_bytes = (placed.end + page_bytes() - 1) / page_bytes() * page_bytes();
   c.seconds = order_seconds(graph_, c.order, op_seconds_, micro_batches_);

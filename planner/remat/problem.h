@@ -41,9 +41,10 @@ class RematProblem {
   int64_t page_bytes() const { return device_.page_bytes; }
   const Candidate& keep_all() const { return keep_all_; }  ///< the graph's own order
 
-  /// Schedules the order without its dead steps, and places it as low as it can, or within `enough` bytes
-  /// if it can. Throws Error where the order is not valid.
-  Candidate evaluate(const std::vector<OpId>& order, int64_t enough = 0) const;
+  /// Schedules the order without its dead steps, and places it as low as it can with this effort
+  /// (ArenaOptions), or within `enough` bytes if it can. Throws Error where the order is not valid.
+  Candidate evaluate(const std::vector<OpId>& order, int64_t enough = 0,
+                     int64_t effort = ArenaOptions::kUsual) const;
   /// No placement of the order is lower. Cheap.
   int64_t least_bytes(const std::vector<OpId>& order) const;
   /// A placement within `budget` bytes. Nothing where none is found.

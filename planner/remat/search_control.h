@@ -19,9 +19,6 @@ struct SearchProgress {
 struct SearchControl {
   using Clock = std::chrono::steady_clock;
 
-  /// Changes that local search may try where there is no deadline: the same on every machine.
-  static constexpr int64_t kUsualChanges = 100'000;
-  int64_t changes = kUsualChanges;
   std::optional<Clock::time_point> deadline;  ///< search on until then
   std::function<bool()> stop;                 ///< asked now and then; once true, come back with what there is
   std::function<void(const SearchProgress&)> progress;
