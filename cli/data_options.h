@@ -30,7 +30,8 @@ struct DataFeed {
   int64_t batches_per_epoch = 0;
 };
 
-/// Tokens, pairs, images or numbers, as the model takes; without a path, random ones. `built` and `runtime` must outlive it.
+/// Tokens, pairs, images or numbers, as the model takes; without a path, random ones. `built` and `runtime`
+/// must outlive it.
 DataFeed make_feed(const DataOptions& options, const BuiltModel& built, Runtime& runtime);
 
 /// Images for the model, in order where `shuffled` is false. Throws Error where they have not its pixels.

@@ -32,7 +32,9 @@ void run(const Options& o) {
 void add_import(CLI::App& app, ExitCode&) {
   auto* command = app.add_subcommand("import", "Turn a recording of PyTorch's profilers into a trace");
   auto o = std::make_shared<Options>();
-  command->add_option("RECORDING", o->recording, "Kineto trace (.json, .json.gz) or memory snapshot (.pickle)")->required();
+  command
+      ->add_option("RECORDING", o->recording, "Kineto trace (.json, .json.gz) or memory snapshot (.pickle)")
+      ->required();
   command->add_option("--out", o->out, "Write the trace here (run.tide)")->required();
   command->add_option("--device", o->device,
                       "Whose memory: cpu, cuda:0; the one that allocates most by default");

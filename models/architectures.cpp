@@ -3,7 +3,8 @@
 namespace tidemark {
 
 const std::vector<Architecture>& architectures() {
-  // clang-format off: one a line
+  // One a line:
+  // clang-format off
   static const std::vector<Architecture> list = {
       {"llama", make_llama},
       {"rnn", make_rnn},

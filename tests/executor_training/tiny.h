@@ -80,8 +80,8 @@ struct Tiny {
       };
     }
     if (model->pair_tokens()) {
-      PairBatchMaker batches(
-          std::make_shared<PairSource>(PairSource::synthetic(*model, spec.max_length)), spec, 5);
+      PairBatchMaker batches(std::make_shared<PairSource>(PairSource::synthetic(*model, spec.max_length)),
+                             spec, 5);
       return [this, inputs, batches](int64_t step, int micro_batch) mutable {
         batches.fill(step * micro_batches + micro_batch, inputs);
       };

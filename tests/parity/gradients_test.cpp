@@ -8,8 +8,8 @@ namespace tidemark {
 namespace {
 
 // PyTorch's own float32 gradients differ from its float64 ones by about 1e-6; S4D's of the real parts of A,
-// which are differences of large numbers, by up to 3e-5. RWKV-7's of the bias of its learning rates are sums that
-// cancel: ours of float32 differ from float64's by 1.2e-5.
+// which are differences of large numbers, by up to 3e-5. RWKV-7's of the bias of its learning rates are sums
+// that cancel: ours of float32 differ from float64's by 1.2e-5.
 double tolerance(const std::string& name) {
   return name == "s4d" ? 5e-5 : name == "rwkv7" ? 2e-5 : 1e-5;
 }
