@@ -85,7 +85,8 @@ TEST_F(ImageTest, RefusesWhatIsDamaged) {
   EXPECT_THAT(refused(idx(0x801, {40}, Bytes(40))), HasSubstr("not 00 00 08 03"));
   EXPECT_THAT(refused(idx(0x803, {0, 2, 2}, {})), HasSubstr("0 images of 2 x 2"));
   EXPECT_THAT(refused(idx(0x803, {0xffffffff, 0xffff, 0xffff}, {})), HasSubstr("its header says"));
-  EXPECT_THAT(message_of<Error>([&] { ImageSource(path("none"), "train"); }), HasSubstr("cannot be opened"));
+  EXPECT_THAT(message_of<Error>([&] { ImageSource(path("none"), "train"); }),
+              HasSubstr("No such file or directory"));
   // A gzip file whose last bytes, checksum and length, are another's.
   std::string gzip = bytes_of(write_gzip("c.gz", numbered(60)));
   gzip[gzip.size() - 6] ^= 1;
