@@ -17,6 +17,16 @@ int64_t cross_entropy(const OpView& op, bool with_gradient) {
   return cross_entropy_space(tokens, op.in(1).shape[0], chunk_rows, op.in(0).dtype, with_gradient).bytes();
 }
 
+/// The states after each row of a chunk, the blocks' parts of the gradients of B and C, and the sequences' of
+/// A, D and the step's bias.
+int64_t selective_scan_grad(const OpView& op) {
+  const int64_t rows = op.in(1).shape[0], channels = op.in(1).shape[1], states = op.in(5).shape[1];
+  const int64_t lanes = (op.in(9).shape[0] - 1) * channels;
+  const int64_t chunk_rows = std::min(rows, op.attributes().integer("chunk_rows"));
+  return rounded(4 * (chunk_rows * states * lanes +
+                      selective_scan_blocks(channels, states) * rows * 2 * states + (states + 2) * lanes));
+}
+
 using Workspaces = std::map<std::string_view, std::function<int64_t(const OpView&)>>;
 
 const Workspaces& workspaces() {
@@ -35,28 +45,32 @@ const Workspaces& workspaces() {
       {"rms_norm_grad",
        [](const OpView& op) {
          const TensorType& x = op.in(1);
-         return op.has_out(1) ? rounded(4 * norm_grad_blocks(x.shape[0]) * x.shape[1]) : 0;
+         return op.has_out(1) ? rounded(4 * row_parts(x.shape[0]) * x.shape[1]) : 0;
        }},
       // Of the weight's gradient and of the bias's.
       {"layer_norm_grad",
        [](const OpView& op) {
          const TensorType& x = op.in(1);
-         return op.has_out(1) || op.has_out(2) ? rounded(2 * 4 * norm_grad_blocks(x.shape[0]) * x.shape[1])
-                                               : 0;
+         return op.has_out(1) || op.has_out(2) ? rounded(2 * 4 * row_parts(x.shape[0]) * x.shape[1]) : 0;
        }},
+      // Of each part, the gradients of weight and bias.
+      {"causal_conv1d_grad",
+       [](const OpView& op) {
+         const Shape& weight = op.in(2).shape;
+         return rounded(4 * row_parts(op.in(1).shape[0]) * weight[0] * (weight[2] + 1));
+       }},
+      {"selective_scan_grad", selective_scan_grad},
       // Of each sequence and channel, the two parts of a complex sum in f64.
       {"diagonal_scan_grad",
        [](const OpView& op) { return rounded(16 * (op.in(6).shape[0] - 1) * op.in(0).shape[1]); }},
       {"skip_gelu_grad",
        [](const OpView& op) {
          const TensorType& x = op.in(1);
-         return rounded(4 * norm_grad_blocks(x.shape[0]) * x.shape[1]);
+         return rounded(4 * row_parts(x.shape[0]) * x.shape[1]);
        }},
       // Of each strip: the next one's first row, and a part of the gradient of mix.
       {"token_shift_grad",
-       [](const OpView& op) {
-         return rounded(2 * 4 * shift_grad_strips(op.in(1).shape[0]) * op.in(1).shape[1]);
-       }},
+       [](const OpView& op) { return rounded(2 * 4 * row_parts(op.in(1).shape[0]) * op.in(1).shape[1]); }},
       {"wkv_grad",
        [](const OpView& op) {
          const TensorType& k = op.in(1);
@@ -85,12 +99,18 @@ int64_t workspace(const OpView& op) {
   return found == workspaces().end() ? 0 : found->second(op);
 }
 
-int64_t norm_grad_blocks(int64_t rows) {
-  return (rows + kNormGradRows - 1) / kNormGradRows;
+int64_t row_parts(int64_t rows) {
+  return (rows + kPartRows - 1) / kPartRows;
 }
 
-int64_t shift_grad_strips(int64_t rows) {
-  return (rows + kShiftGradRows - 1) / kShiftGradRows;
+int64_t selective_scan_lanes(int64_t states) {
+  constexpr int64_t kSharedNumbers = 12 << 10;  // 48 KiB: what a block gets without asking
+  return std::clamp<int64_t>(kSharedNumbers / (5 * states) / 32 * 32, 32, 128);
+}
+
+int64_t selective_scan_blocks(int64_t channels, int64_t states) {
+  const int64_t lanes = selective_scan_lanes(states);
+  return (channels + lanes - 1) / lanes;
 }
 
 int64_t grad_norm_blocks(int64_t elements) {

@@ -14,13 +14,13 @@ int64_t workspace(const OpView& op);
 /// What cuBLASLt may use for one product: NVIDIA's recommendation for Hopper.
 inline constexpr int64_t kMatmulWorkspace = int64_t{32} << 20;
 
-/// Rows whose part of a norm's weight gradient is summed by one block.
-inline constexpr int64_t kNormGradRows = 32;
-int64_t norm_grad_blocks(int64_t rows);
+/// Rows whose part of a gradient that sums over rows is one block's.
+inline constexpr int64_t kPartRows = 32;
+int64_t row_parts(int64_t rows);
 
-/// Rows of the strips that a token shift's gradient goes up.
-inline constexpr int64_t kShiftGradRows = 64;
-int64_t shift_grad_strips(int64_t rows);
+/// Lanes of a block of the selective scan, each with a channel, and blocks that all channels make.
+int64_t selective_scan_lanes(int64_t states);
+int64_t selective_scan_blocks(int64_t channels, int64_t states);
 
 /// Bytes that a lane of wkv's gradient keeps: two sums in f64, and for every row of a chunk a state of three
 /// numbers.

@@ -59,11 +59,11 @@ void layer_norm_grad_typed(const KernelArgs& args, Device& device) {
 
   if (args.op.has_out(1) || args.op.has_out(2)) {
     auto* const parts = static_cast<float*>(args.workspace);  // of the weight's gradient, then of the bias's
-    const int64_t blocks = cuda::norm_grad_blocks(rows);
+    const int64_t blocks = cuda::row_parts(rows);
     device.launch(
         blocks, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
-          const int64_t begin = block * cuda::kNormGradRows;
-          const int64_t end = device::smaller(rows, begin + cuda::kNormGradRows);
+          const int64_t begin = block * cuda::kPartRows;
+          const int64_t end = device::smaller(rows, begin + cuda::kPartRows);
           group.each(width, [&](int64_t i) {
             float of_weight = 0, of_bias = 0;
             for (int64_t row = begin; row < end; ++row) {

@@ -48,11 +48,11 @@ void rms_norm_grad_typed(const KernelArgs& args, Device& device) {
 
   if (args.op.has_out(1)) {
     auto* const parts = static_cast<float*>(args.workspace);
-    const int64_t blocks = cuda::norm_grad_blocks(rows);
+    const int64_t blocks = cuda::row_parts(rows);
     device.launch(
         blocks, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
-          const int64_t begin = block * cuda::kNormGradRows;
-          const int64_t end = device::smaller(rows, begin + cuda::kNormGradRows);
+          const int64_t begin = block * cuda::kPartRows;
+          const int64_t end = device::smaller(rows, begin + cuda::kPartRows);
           group.each(width, [&](int64_t i) {
             float sum = 0;
             for (int64_t row = begin; row < end; ++row)

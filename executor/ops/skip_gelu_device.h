@@ -50,11 +50,11 @@ void skip_gelu_backward(const KernelArgs& args, Device& device) {
   T* const dx = args.out<T>(0);
   T* const du = args.out<T>(1);
   auto* const parts = static_cast<float*>(args.workspace);  // of the gradient of D
-  const int64_t blocks = cuda::norm_grad_blocks(rows);
+  const int64_t blocks = cuda::row_parts(rows);
   device.launch(
       blocks, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
-        const int64_t begin = block * cuda::kNormGradRows;
-        const int64_t end = device::smaller(rows, begin + cuda::kNormGradRows);
+        const int64_t begin = block * cuda::kPartRows;
+        const int64_t end = device::smaller(rows, begin + cuda::kPartRows);
         group.each(columns, [&](int64_t i) {
           float sum = 0;
           for (int64_t row = begin; row < end; ++row) {

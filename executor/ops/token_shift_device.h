@@ -62,7 +62,7 @@ template <typename T, typename Device>
 void token_shift_grad_typed(const KernelArgs& args, Device& device) {
   using Group = typename Device::Group;
   const DeviceShift<T> s = device_shift<T>(args, 1);
-  const int64_t channels = s.channels, strips = cuda::shift_grad_strips(s.rows);
+  const int64_t channels = s.channels, strips = cuda::row_parts(s.rows);
   const T* const dy = args.in<T>(0);
   const T* const acc = args.op.has_in(4) ? args.in<T>(4) : nullptr;
   T* const dx = args.out<T>(0);
@@ -71,13 +71,13 @@ void token_shift_grad_typed(const KernelArgs& args, Device& device) {
 
   device.each(
       strips * channels, TIDEMARK_BODY(int64_t i) {
-        const int64_t row = (i / channels + 1) * cuda::kShiftGradRows;
+        const int64_t row = (i / channels + 1) * cuda::kPartRows;
         next_strip[i] = row < s.rows ? device::to_float(dy[row * channels + i % channels]) : 0.0f;
       });
   device.launch(
       strips, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t strip) {
-        const int64_t begin = strip * cuda::kShiftGradRows;
-        const int64_t end = device::smaller(s.rows, begin + cuda::kShiftGradRows);
+        const int64_t begin = strip * cuda::kPartRows;
+        const int64_t end = device::smaller(s.rows, begin + cuda::kPartRows);
         group.each(channels, [&](int64_t i) {
           const float share = s.previous_share(i);
           float slope = 0;

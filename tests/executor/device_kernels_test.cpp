@@ -33,7 +33,7 @@ bool documented(const std::string& op) {
 TEST(DeviceKernels, AreThereForTheseFamilies) {
   const std::set<std::string> missing = ops_without_a_device_kernel();
   for (const char* preset :
-       {"llama-tiny", "rwkv-tiny", "lru-tiny", "fvsbn-tiny", "made-tiny", "transformer-tiny"})
+       {"llama-tiny", "rwkv-tiny", "mamba-tiny", "lru-tiny", "fvsbn-tiny", "made-tiny", "transformer-tiny"})
     for (DType dtype : {DType::f32, DType::bf16}) {
       const auto model = model_from_preset(preset);
       const int64_t length = model->pixels() > 0 ? model->pixels() : 32;
