@@ -50,13 +50,19 @@ DataFeed token_feed(BatchMaker batches, Runtime& runtime) {
           epoch};
 }
 
+/// The longest side of random pairs: one that fits, and on average fills the batch.
+int64_t random_pair(const BatchSpec& batch) {
+  const int64_t rows = batch.target_tokens > 0 ? std::min(batch.tokens, batch.target_tokens) : batch.tokens;
+  return std::min({batch.max_length, rows, 2 * rows / batch.sequences});
+}
+
 DataFeed pair_feed(const DataOptions& o, const BuiltModel& built, Runtime& runtime, bool shuffled,
                    int micro_batches) {
   if (!built.documents)
     throw Error("cannot make batches", o.path, "pairs are of many lengths", "use --packing documents");
-  const int64_t length = std::min(built.batch.max_length, built.batch.tokens / built.batch.sequences * 2);
-  auto source = std::make_shared<PairSource>(o.path.empty() ? PairSource::synthetic(*built.model, length)
-                                                            : PairSource(o.path, *built.model));
+  auto source = std::make_shared<PairSource>(
+      o.path.empty() ? PairSource::synthetic(*built.model, random_pair(built.batch))
+                     : PairSource(o.path, *built.model));
   PairBatchMaker batches(std::move(source), built.batch, shuffled ? std::optional(o.seed) : std::nullopt);
   const int64_t epoch = batches.batches_per_epoch();
   return {[batches = std::move(batches), inputs = input_view(runtime), micro_batches](

@@ -49,7 +49,7 @@ json evaluate_images(const Options& o, ForwardRun& run) {
 }
 
 json evaluate_tokens(const Options& o, ForwardRun& run) {
-  const DataFeed feed = make_feed(o.data, run.built(), run.runtime());
+  const DataFeed feed = make_validation_feed(o.data.path, o.data, run.built(), run.runtime());
   const auto* loss = static_cast<const float*>(run.runtime().data(run.runtime().graph().outputs().front()));
   int64_t batches = feed.batches_per_epoch;
   if (o.limit > 0) batches = std::min(batches, o.limit);

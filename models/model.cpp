@@ -1,5 +1,6 @@
 #include "models/model.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json_file.h"
@@ -20,7 +21,7 @@ void check(const BatchSpec& batch) {
   if (batch.tokens < 1 || batch.tokens > kMost) throw bad("tokens", "out of range", "give 1 to 2^31-2");
   if (batch.sequences < 1 || batch.sequences > batch.tokens)
     throw bad("sequences", "out of range", "give 1 to the number of tokens");
-  if (batch.max_length < 1 || batch.max_length > batch.tokens)
+  if (batch.max_length < 1 || batch.max_length > std::max(batch.tokens, batch.target_tokens))
     throw bad("length", "out of range", "give 1 to the number of tokens");
   if (batch.sequences * batch.max_length < batch.tokens)
     throw bad("tokens",

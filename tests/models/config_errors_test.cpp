@@ -176,6 +176,16 @@ TEST(ConfigErrors, BatchesThatCannotBe) {
   EXPECT_THAT(refused({.tokens = 8, .sequences = 1, .max_length = 9}), HasSubstr("length"));
   EXPECT_THAT(refused({.tokens = 8, .sequences = 2, .max_length = 3}), HasSubstr("do not fill 8"));
   EXPECT_THAT(refused({.tokens = 8, .sequences = 1, .max_length = 8, .dtype = DType::i32}), HasSubstr("i32"));
+
+  const auto pairs = model_from_preset("transformer-tiny");
+  const BatchSpec longer_target{.tokens = 2, .sequences = 1, .max_length = 9, .target_tokens = 9};
+  EXPECT_NO_THROW(pairs->build(longer_target));
+  EXPECT_THAT(message_of<Error>(
+                  [&] { pairs->build({.tokens = 2, .sequences = 1, .max_length = 10, .target_tokens = 9}); }),
+              HasSubstr("length"));
+  EXPECT_THAT(message_of<Error>(
+                  [&] { pairs->build({.tokens = 8, .sequences = 1, .max_length = 8, .target_tokens = 9}); }),
+              HasSubstr("target tokens"));
 }
 
 }  // namespace
