@@ -47,10 +47,14 @@ class Bench:
     def calibrate(self):
         self.tidemark("calibrate", "--threads", self.args.threads, "--out", self.path("device.json"), "--json")
 
-    def run(self, name, plan, trace):
+    def run(self, name, plan, trace, steps):
         """The report of some steps under a plan (arguments)."""
-        return self.tidemark("profile", *self.model(name), *plan, "--steps", self.args.steps, "--out",
-                             self.path(trace), "--json")
+        return self.tidemark("profile", *self.model(name), *plan, "--steps", steps, "--out", self.path(trace), "--json")
+
+    def steps(self, name):
+        """As many as take `--seconds`; the first of a run does not count."""
+        step = self.run(name, [], "trial.tide", 3)["step_seconds"]
+        return 1 + max(5, min(200, round(self.args.seconds / step)))
 
     def plan(self, name, budget, cost_model):
         """The plan's document, or None where nothing fits."""
@@ -62,13 +66,14 @@ class Bench:
 
     def compare(self, name, kinds):
         """Yields budget, cost model, and seconds: predicted, of the ops that ran, of the whole step."""
-        self.run(name, [], "run.tide")
+        steps = self.steps(name)
+        self.run(name, [], "run.tide", steps)
         for budget in BUDGETS:
             for cost_model in COST_MODELS:
                 plan = self.plan(name, budget, cost_model)
                 if plan is None:
                     continue
-                report = self.run(name, ["--plan", self.path("plan.json")], "planned.tide")
+                report = self.run(name, ["--plan", self.path("plan.json")], "planned.tide", steps)
                 if cost_model == "calibrated":
                     self.count_kinds(name, plan, report, kinds)
                 ops = sum(kind["seconds"] for kind in report["ops"])
@@ -119,7 +124,7 @@ def main():
     parser.add_argument("--tidemark", type=pathlib.Path, default=ROOT / "build/release/bin/tidemark", help="the command")
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=6, help="of each run; the first does not count")
+    parser.add_argument("--seconds", type=float, default=2, help="that the steps of one run take, five steps at least")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kinds", action="store_true", help="also print what kinds of ops are predicted worst")
     args = parser.parse_args()
