@@ -31,7 +31,7 @@ void check(const Graph& graph, const PlanRequest& request) {
 }
 
 std::optional<Choice> fastest(const RematProblem& problem, const std::vector<const Strategy*>& strategies,
-                              const PlanRequest& request, int64_t budget, const LowerBound& bound) {
+                              const PlanRequest& request, int64_t budget, LowerBound& bound) {
   std::optional<Choice> best;
   SearchControl control;
   control.stop = request.stop;
@@ -40,6 +40,10 @@ std::optional<Choice> fastest(const RematProblem& problem, const std::vector<con
         SearchControl::Clock::now() + std::chrono::duration_cast<SearchControl::Clock::duration>(
                                           std::chrono::duration<double>(request.time_limit_seconds));
   control.good_enough_seconds = bound.seconds * (1 + kGoodEnough);
+  control.proven = [&](double seconds) {
+    bound.seconds = std::max(bound.seconds, seconds);
+    control.good_enough_seconds = bound.seconds * (1 + kGoodEnough);
+  };
   double reported = std::numeric_limits<double>::infinity();
   control.progress = [&](const SearchProgress& p) {
     if (p.seconds >= reported) return;
@@ -100,7 +104,7 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
 
   PlanResult result;
   result.unplanned_peak_bytes = problem.keep_all().arena_bytes;
-  const LowerBound bound = lower_bound(problem.search_graph(), problem.room(budget));
+  LowerBound bound = lower_bound(problem.search_graph(), problem.room(budget));
   std::optional<Choice> choice;
   if (std::isfinite(bound.seconds)) choice = fastest(problem, chosen, request, budget, bound);
   if (!choice) {

@@ -22,6 +22,8 @@ struct SearchControl {
   std::optional<Clock::time_point> deadline;  ///< search on until then
   std::function<bool()> stop;                 ///< asked now and then; once true, come back with what there is
   std::function<void(const SearchProgress&)> progress;
+  /// A strategy proved that no order that fits is faster.
+  std::function<void(double seconds)> proven;
   double good_enough_seconds = 0;  ///< no order is faster than this: stop there
 
   bool stopped() const { return (stop && stop()) || (deadline && Clock::now() >= *deadline); }

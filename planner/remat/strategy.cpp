@@ -5,8 +5,12 @@
 namespace tidemark {
 
 const std::vector<const Strategy*>& strategies() {
-  static const std::vector<const Strategy*> all = {&keep_all_strategy(), &sqrt_strategy(),
-                                                   &chain_dp_strategy(), &min_cut_strategy(),
+  // The integer program stands before the local search, which goes on for as long as it may.
+  static const std::vector<const Strategy*> all = {&keep_all_strategy(),        &sqrt_strategy(),
+                                                   &chain_dp_strategy(),        &min_cut_strategy(),
+#ifdef TIDEMARK_CBC
+                                                   &integer_program_strategy(),
+#endif
                                                    &local_search_strategy()};
   return all;
 }

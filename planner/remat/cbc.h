@@ -1,0 +1,22 @@
+// Integer programs, solved by COIN-OR's CBC. Compiled only where that is found.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "planner/remat/integer_program.h"
+#include "planner/remat/search_control.h"
+
+namespace tidemark {
+
+struct CbcAnswer {
+  std::optional<std::vector<double>> columns;  ///< the best found below the cutoff
+  double bound = 0;                            ///< no solution costs less, but for those above the cutoff
+};
+
+/// Looks for solutions that cost less than `cutoff`, until the best is proven, the control stops it, or it
+/// has branched `most_nodes` times.
+CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_nodes,
+                         const SearchControl& control);
+
+}  // namespace tidemark

@@ -1,0 +1,68 @@
+// The integer program against all orders of small graphs.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "planner/planner.h"
+#include "planner/remat/strategy.h"
+#include "tests/planner/exhaustive.h"
+#include "tests/planner/simulator.h"
+#include "tests/planner/small_graph.h"
+
+namespace tidemark {
+namespace {
+
+/// One shard of the seeds each.
+class SmallGraphs : public testing::TestWithParam<unsigned> {
+ protected:
+  void SetUp() override {
+    const auto& all = strategies();
+    if (std::none_of(all.begin(), all.end(),
+                     [](const Strategy* s) { return s->name() == "integer-program"; }))
+      GTEST_SKIP() << "built without CBC";
+  }
+};
+
+TEST_P(SmallGraphs, AreSolvedAndProven) {
+  constexpr unsigned kSeeds = 60;
+  int fit = 0, proven = 0, costly = 0;
+  for (unsigned seed = GetParam() * kSeeds; seed < (GetParam() + 1) * kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    const test::SmallGraph g = test::random_training_graph(seed, 3 + static_cast<int>(seed % 3));
+    std::vector<OpId> order(g.graph.ops().size());
+    std::iota(order.begin(), order.end(), 0);
+    const test::Simulation all = test::simulate(g.graph, order, 1, g.seconds);
+    PlanRequest request;
+    request.device.page_bytes = 64;
+    request.times.seconds = g.seconds;
+    request.strategy = "integer-program";
+    const test::Exhaustive exhaustive(g.graph, g.seconds);
+    const int percent = 92 - static_cast<int>(seed % 4) * 8;
+    request.budget_bytes = all.peak * percent / 100;
+    const double fastest = exhaustive.fastest(request.budget_bytes);
+    const PlanResult result = make_plan(g.graph, request);
+    if (!std::isfinite(fastest)) {
+      EXPECT_FALSE(result.plan);
+      continue;
+    }
+    ++fit;
+    costly += fastest > all.seconds ? 1 : 0;
+    if (!result.plan) continue;
+    const Plan& plan = *result.plan;
+    EXPECT_GE(plan.predicted_seconds, fastest);
+    EXPECT_LE(plan.lower_bound_seconds, fastest * (1 + 1e-9));
+    proven += plan.predicted_seconds == fastest && plan.gap < 1e-5 ? 1 : 0;
+  }
+  EXPECT_GE(fit, 15);
+  EXPECT_GE(costly, 10);
+  // What lives may fit where no placement does, and the work is limited.
+  EXPECT_GE(proven, fit - 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Some, SmallGraphs, testing::Values(0u));
+INSTANTIATE_TEST_SUITE_P(DISABLED_Thousands, SmallGraphs, testing::Range(1u, 50u));
+
+}  // namespace
+}  // namespace tidemark
