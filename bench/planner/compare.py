@@ -2,6 +2,8 @@
 """A table of the planner against others; see README.md."""
 
 import argparse
+import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -15,6 +17,8 @@ MODELS = {"llama-mini": ["--batch", "8", "--length", "512"], "mamba-small": ["--
           "lstm-small": ["--batch", "32"]}
 SHARES = (0.2, 0.3, 0.5, 0.7)
 OWN = ("auto", "chain-dp", "sqrt")
+PEERS = {"checkmate": "highspy", "moccasin": "ortools"}  # and the package that each needs
+MOST_BEATEN = 1e-3  # by a peer, of the step's seconds
 
 
 def tidemark(options, *arguments):
@@ -64,12 +68,15 @@ def compare(options, graph, path, share, unplanned):
     standing = sum(order.aligned(bytes_of(s)) for s in graph["sources"])
     budget = standing + int(share * (unplanned["predicted_peak_bytes"] - standing))
     opaque = all(op["op"] == "opaque" for op in graph["ops"])
+    beaten, own = [], None
     for strategy in OWN:
         answer, found, spent = own_answer(options, path, budget, strategy)
         if found is None:
             needs = (answer["smallest_feasible_bytes"] - standing) / (unplanned["predicted_peak_bytes"] - standing)
             row(graph, share, strategy, f"needs {needs:.0%}", "", spent)
             continue
+        if strategy == "auto":
+            own = answer["predicted_seconds"]
         if opaque:  # an independent opinion
             seconds, peak = order.judge(graph, found)
             if peak > budget or abs(seconds / answer["predicted_seconds"] - 1) > 1e-9:
@@ -77,16 +84,19 @@ def compare(options, graph, path, share, unplanned):
                                  f"its order takes {seconds} s and {peak} bytes")
         row(graph, share, strategy, f"{answer['predicted_seconds'] / answer['unplanned_seconds'] - 1:.2%}",
             f"{answer['gap']:.2%}", spent)
-    if options.peers and opaque:
-        import moccasin
+    for peer in options.peers if opaque else []:
         begin = time.perf_counter()
-        found = moccasin.plan(graph, budget, options.seconds)
+        found = importlib.import_module(peer).plan(graph, budget, options.seconds)
         spent = time.perf_counter() - begin
         seconds, peak = order.judge(graph, found) if found else (None, 0)
         if peak > budget:
-            raise SystemExit(f"{graph['name']}: moccasin's order needs {peak} bytes, more than {budget}")
+            raise SystemExit(f"{graph['name']}: {peer}'s order needs {peak} bytes, more than {budget}")
         over = f"{seconds / unplanned['predicted_seconds'] - 1:.2%}" if found else "none found"
-        row(graph, share, "moccasin", over, "", spent)
+        row(graph, share, peer, over, "", spent)
+        if found and (own is None or seconds < own * (1 - MOST_BEATEN)):
+            beaten.append(f"{graph['name']} at {share:.0%}: {peer} takes {seconds:.6g} s, auto "
+                          + (f"{own:.6g} s" if own else "finds nothing"))
+    return beaten
 
 
 def main():
@@ -96,9 +106,14 @@ def main():
     parser.add_argument("--families", nargs="*", choices=graphs.FAMILIES, default=list(graphs.FAMILIES))
     parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
     parser.add_argument("--shares", type=float, nargs="*", default=SHARES, help="of the unplanned activations")
-    parser.add_argument("--peers", action="store_true", help="also run moccasin.py, which needs ortools")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=[], help="also run these, on the random graphs")
     parser.add_argument("--seconds", type=float, default=30, help="that a peer may take")
     options = parser.parse_args()
+    for peer in options.peers:
+        if not importlib.util.find_spec(PEERS[peer]):
+            raise SystemExit(f"{peer} needs {PEERS[peer]}; install it into a virtual environment, "
+                             f"'pip install {PEERS[peer]}', and run this with that environment's python")
+    beaten = []
     print(f"{'graph':20} {'ops':>6} {'budget':>6}  {'method':10} {'over':>11} {'gap':>9} {'planning':>8}")
     with tempfile.TemporaryDirectory() as options.folder:
         path = os.path.join(options.folder, "graph.json")
@@ -107,7 +122,9 @@ def main():
                 json.dump(graph, file)
             unplanned = json.loads(tidemark(options, "plan", "--graph", path, "--strategy", "keep-all", "--json"))
             for share in options.shares:
-                compare(options, graph, path, share, unplanned)
+                beaten += compare(options, graph, path, share, unplanned)
+    if beaten:
+        raise SystemExit("beaten by more than {:.1%}:\n".format(MOST_BEATEN) + "\n".join(beaten))
 
 
 if __name__ == "__main__":

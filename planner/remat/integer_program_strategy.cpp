@@ -11,7 +11,7 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kMostColumns = 3'000;  // of a program that is solved in seconds rather than hours
-constexpr int kMostNodes = 4'000;       // where there is no deadline: the same on every machine
+constexpr int kMostNodes = 4'000;        // where there is no deadline: the same on every machine
 constexpr int64_t kChanges = 20'000;     // of the search for a plan to beat
 constexpr int kTries = 4;                // placing takes room that the program does not know of
 constexpr double kTolerance = 1e-6;      // of the solver

@@ -61,6 +61,29 @@ TEST_P(SmallGraphs, AreSolvedAndProven) {
   EXPECT_GE(proven, fit - 2);
 }
 
+TEST_P(SmallGraphs, AreNotProvenByHalves) {
+  const test::SmallGraph g = test::random_training_graph(GetParam() + 6, 5);
+  std::vector<OpId> order(g.graph.ops().size());
+  std::iota(order.begin(), order.end(), 0);
+  PlanRequest request;
+  request.device.page_bytes = 64;
+  request.times.seconds = g.seconds;
+  request.strategy = "integer-program";
+  request.time_limit_seconds = 3600;
+  request.budget_bytes = test::simulate(g.graph, order, 1, g.seconds).peak * 84 / 100;
+  const double fastest = test::Exhaustive(g.graph, g.seconds).fastest(request.budget_bytes);
+  ASSERT_TRUE(std::isfinite(fastest));
+  for (int patience : {0, 1, 200, 400, 600}) {
+    int asked = 0;
+    request.stop = [&] { return ++asked > patience; };
+    const PlanResult result = make_plan(g.graph, request);
+    if (!result.plan) continue;
+    EXPECT_LE(result.plan->lower_bound_seconds, fastest * (1 + 1e-9)) << patience;
+    EXPECT_GE(result.plan->predicted_seconds, fastest) << patience;
+    EXPECT_LE(result.plan->arena_bytes, request.budget_bytes) << patience;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Some, SmallGraphs, testing::Values(0u));
 INSTANTIATE_TEST_SUITE_P(DISABLED_Thousands, SmallGraphs, testing::Range(1u, 50u));
 

@@ -71,7 +71,10 @@ TEST_P(EveryStrategy, PlansWhatAMachineMeasures) {
     request.budget_bytes = unplanned * percent / 100;
     const PlanResult result = make_plan(graph, request);
     if (!result.plan) {
-      EXPECT_TRUE(strategy == &keep_all_strategy() || strategy == &sqrt_strategy()) << strategy->name();
+      // This graph is too large for the integer program.
+      EXPECT_TRUE(strategy == &keep_all_strategy() || strategy == &sqrt_strategy() ||
+                  strategy->name() == "integer-program")
+          << strategy->name();
       continue;
     }
     const Plan& plan = *result.plan;
