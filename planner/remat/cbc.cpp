@@ -2,7 +2,6 @@
 
 #include <coin/CbcEventHandler.hpp>
 #include <coin/CbcHeuristicDiveCoefficient.hpp>
-#include <coin/CbcHeuristicFPump.hpp>
 #include <coin/CbcModel.hpp>
 #include <coin/CglClique.hpp>
 #include <coin/CglKnapsackCover.hpp>
@@ -16,14 +15,21 @@
 namespace tidemark {
 namespace {
 
+constexpr int kRootCutPasses = 5;  // more cost time and close no gap
+
 class Stopper final : public CbcEventHandler {
  public:
-  explicit Stopper(const SearchControl& control) : control_(&control) {}
-  CbcAction event(CbcEvent) override { return control_->stopped() ? stop : noAction; }
+  Stopper(const SearchControl& control, int most_iterations)
+      : control_(&control), most_iterations_(most_iterations) {}
+  CbcAction event(CbcEvent) override {
+    const bool enough = model_->getIterationCount() >= most_iterations_;
+    return enough || control_->stopped() ? stop : noAction;
+  }
   CbcEventHandler* clone() const override { return new Stopper(*this); }
 
  private:
   const SearchControl* control_;
+  int most_iterations_;
 };
 
 void load(const IntegerProgram& program, double unit, OsiClpSolverInterface& solver) {
@@ -53,7 +59,7 @@ void add_cuts(CbcModel& model, Generator generator, const char* name) {
 
 }  // namespace
 
-CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_nodes,
+CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_iterations,
                          const SearchControl& control) {
   double unit = 0;
   for (const IntegerProgram::Column& c : program.columns) unit = std::max(unit, c.cost);
@@ -71,17 +77,16 @@ CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_
   cliques.setRowCliqueReport(false);
   add_cuts(model, cliques, "clique");
   add_cuts(model, CglMixedIntegerRounding2(), "rounding");
-  CbcHeuristicFPump pump(model);
+  model.setMaximumCutPassesAtRoot(kRootCutPasses);
+  model.setMaximumCutPasses(1);
   CbcHeuristicDiveCoefficient dive(model);
-  model.addHeuristic(&pump);
   model.addHeuristic(&dive);
-  Stopper stopper(control);
+  Stopper stopper(control, most_iterations);
   model.passInEventHandler(&stopper);
   model.setUseElapsedTime(true);
   if (control.deadline)
     model.setMaximumSeconds(std::max(
         0.01, std::chrono::duration<double>(*control.deadline - SearchControl::Clock::now()).count()));
-  model.setMaximumNodes(most_nodes);
   const bool bounded = std::isfinite(cutoff);
   if (bounded) model.setCutoff(cutoff / unit);
   model.initialSolve();
@@ -92,6 +97,7 @@ CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_
     return answer;
   }
   model.branchAndBound();
+  answer.iterations = model.getIterationCount();
   if (const double* best = model.bestSolution())
     answer.columns = std::vector<double>(best, best + program.columns.size());
   const bool done = model.isProvenOptimal() || model.isProvenInfeasible();

@@ -12,11 +12,12 @@ namespace tidemark {
 struct CbcAnswer {
   std::optional<std::vector<double>> columns;  ///< the best found below the cutoff
   double bound = 0;                            ///< no solution costs less, but for those above the cutoff
+  int iterations = 0;                          ///< of the simplex method
 };
 
 /// Looks for solutions that cost less than `cutoff`, until the best is proven, the control stops it, or it
-/// has branched `most_nodes` times.
-CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_nodes,
+/// has taken about `most_iterations`.
+CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_iterations,
                          const SearchControl& control);
 
 }  // namespace tidemark

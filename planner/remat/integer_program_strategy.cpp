@@ -10,11 +10,13 @@
 namespace tidemark {
 namespace {
 
-constexpr int64_t kMostColumns = 3'000;  // of a program that is solved in seconds rather than hours
-constexpr int kMostNodes = 4'000;        // where there is no deadline: the same on every machine
-constexpr int64_t kChanges = 20'000;     // of the search for a plan to beat
-constexpr int kTries = 4;                // placing takes room that the program does not know of
-constexpr double kTolerance = 1e-6;      // of the solver
+constexpr int64_t kMostColumns = 3'000;  // of a program that is worth a try where there is a deadline
+// Where there is none: a second or two, the same on every machine.
+constexpr int64_t kFewColumns = 600;
+constexpr int kFewIterations = 5'000;
+constexpr int64_t kChanges = 20'000;  // of the search for a plan to beat
+constexpr int kTries = 4;             // placing takes room that the program does not know of
+constexpr double kTolerance = 1e-6;   // of the solver
 
 double seconds_once(const SearchGraph& graph) {
   double seconds = 0;
@@ -38,7 +40,7 @@ class IntegerProgramStrategy final : public Strategy {
                                    const SearchControl& control) const override {
     const SearchGraph& graph = problem.search_graph();
     const int64_t room = problem.room(budget);
-    if (room <= 0 || SlotProgram::columns(graph, 1) > kMostColumns) return std::nullopt;
+    if (room <= 0 || SlotProgram::columns(graph, 1) > most_columns(control)) return std::nullopt;
     SearchControl half = control;  // the other half is for those who only improve
     if (half.deadline) {
       const auto now = SearchControl::Clock::now();
@@ -46,10 +48,12 @@ class IntegerProgramStrategy final : public Strategy {
     }
     std::optional<Candidate> best = plan_to_beat(problem, budget, incumbent, half);
     int64_t less = room;
-    for (int k = 0; k < kTries && !half.stopped(); ++k) {
+    int iterations = half.deadline ? std::numeric_limits<int>::max() : kFewIterations;
+    for (int k = 0; k < kTries && iterations > 0 && !half.stopped(); ++k) {
       const double known = best ? best->seconds : std::numeric_limits<double>::infinity();
       if (known <= half.good_enough_seconds) break;
-      const Answer answer = solve(graph, less, known, half);
+      const Answer answer = solve(graph, less, known, iterations, half);
+      iterations -= answer.iterations;
       if (less == room && half.proven) half.proven(answer.bound);
       if (answer.order.empty()) break;
       Candidate placed = problem.evaluate(answer.order, budget);
@@ -71,7 +75,12 @@ class IntegerProgramStrategy final : public Strategy {
   struct Answer {
     std::vector<OpId> order;  // empty: none is faster than what is known
     double bound = 0;         // no order within the room is faster
+    int iterations = 0;
   };
+
+  static int64_t most_columns(const SearchControl& control) {
+    return control.deadline ? kMostColumns : kFewColumns;
+  }
 
   static std::optional<Candidate> plan_to_beat(const RematProblem& problem, int64_t budget,
                                                const Candidate* incumbent, const SearchControl& control) {
@@ -86,7 +95,8 @@ class IntegerProgramStrategy final : public Strategy {
 
   /// Faster orders than `known` have only so many runs, so few slots do. Where these would be too many for
   /// the solver, what more runs take at least is the bound.
-  static Answer solve(const SearchGraph& graph, int64_t room, double known, const SearchControl& control) {
+  static Answer solve(const SearchGraph& graph, int64_t room, double known, int most_iterations,
+                      const SearchControl& control) {
     const double once = seconds_once(graph), least = least_again(graph);
     const auto count = static_cast<int>(graph.ops.size());
     int again = 0;
@@ -94,13 +104,14 @@ class IntegerProgramStrategy final : public Strategy {
       return std::isfinite(least) && (!std::isfinite(known) || once + runs * least < known);
     };
     const int most = std::isfinite(known) ? std::numeric_limits<int>::max() : count;
-    while (again < most && useful(again + 1) && SlotProgram::columns(graph, again + 1) <= kMostColumns)
+    while (again < most && useful(again + 1) &&
+           SlotProgram::columns(graph, again + 1) <= most_columns(control))
       ++again;
     const SlotProgram slots(graph, room, again);
     const double cutoff = std::isfinite(known) ? known * (1 - kTolerance) : known;
-    const int nodes = control.deadline ? std::numeric_limits<int>::max() : kMostNodes;
-    const CbcAnswer answer = solve_with_cbc(slots.program(), cutoff, nodes, control);
+    const CbcAnswer answer = solve_with_cbc(slots.program(), cutoff, most_iterations, control);
     Answer found;
+    found.iterations = answer.iterations;
     if (answer.columns) found.order = slots.order(*answer.columns);
     found.bound = answer.bound * (1 - kTolerance);
     if (useful(again + 1)) found.bound = std::min(found.bound, once + (again + 1) * least);
