@@ -8,6 +8,7 @@ const std::vector<const Strategy*>& strategies() {
   // The integer program stands before the local search, which goes on for as long as it may.
   static const std::vector<const Strategy*> all = {&keep_all_strategy(),        &sqrt_strategy(),
                                                    &chain_dp_strategy(),        &min_cut_strategy(),
+                                                   &state_search_strategy(),
 #ifdef TIDEMARK_CBC
                                                    &integer_program_strategy(),
 #endif

@@ -36,6 +36,8 @@ const Strategy& min_cut_strategy();
 /// "local-search": remat/annealer.h, from the graph's own order and from the incumbent.
 const Strategy& local_search_strategy();
 
+/// "state-search": remat/state_search.h, where the graph is small enough for it; and a bound.
+const Strategy& state_search_strategy();
 /// "integer-program": remat/integer_program.h, where the graph is small enough for it, by CBC; and a bound.
 /// Only in a build with CBC.
 const Strategy& integer_program_strategy();
