@@ -1,6 +1,7 @@
 // Runs device kernels on the host, a lane at a time: for tests, which have no GPU to run them on.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <vector>
@@ -75,16 +76,28 @@ class SerialDevice {
     const T* const a = static_cast<const T*>(p.a);
     const T* const b = static_cast<const T*>(p.b);
     std::memset(p.workspace, 0xff, 64);  // it is there to be written
-    for (int64_t i = 0; i < p.m; ++i)
-      for (int64_t j = 0; j < p.n; ++j) {
-        float sum = 0;
+    std::vector<float> sums(static_cast<size_t>(p.n));
+    for (int64_t i = 0; i < p.m; ++i) {
+      const auto of_a = [&](int64_t l) {
+        return to_float(p.a_transposed ? a[l * p.lda + i] : a[i * p.lda + l]);
+      };
+      std::fill(sums.begin(), sums.end(), 0.0f);
+      // Along the rows of B as they lie in memory; each sum is in the same order either way.
+      if (p.b_transposed)
+        for (int64_t j = 0; j < p.n; ++j)
+          for (int64_t l = 0; l < p.k; ++l)
+            sums[static_cast<size_t>(j)] += of_a(l) * to_float(b[j * p.ldb + l]);
+      else
         for (int64_t l = 0; l < p.k; ++l)
-          sum += to_float(p.a_transposed ? a[l * p.lda + i] : a[i * p.lda + l]) *
-                 to_float(p.b_transposed ? b[j * p.ldb + l] : b[l * p.ldb + j]);
+          for (int64_t j = 0; j < p.n; ++j)
+            sums[static_cast<size_t>(j)] += of_a(l) * to_float(b[l * p.ldb + j]);
+      for (int64_t j = 0; j < p.n; ++j) {
+        float sum = sums[static_cast<size_t>(j)];
         if (p.bias) sum += to_float(static_cast<const T*>(p.bias)[j]);
         if (p.start) sum += to_float(static_cast<const C*>(p.start)[i * p.ldc + j]);
         store(static_cast<C*>(p.c) + i * p.ldc + j, sum);
       }
+    }
   }
 
   bool backwards_;

@@ -12,6 +12,7 @@
 #include "executor/cpu/isa.h"
 #include "executor/cpu/thread_pool.h"
 #include "executor/kernel.h"
+#include "graph/cuda_workspace.h"
 #include "tests/executor/op_device.h"
 
 namespace tidemark::test {
@@ -19,6 +20,7 @@ namespace {
 
 constexpr size_t kFence = 256;
 constexpr std::byte kFenceByte{0xA5};
+constexpr size_t kPage = 4096, kProduct = cuda::kMatmulWorkspace;
 
 /// Bytes between two fences, starting at NaN, in a device's memory or the host's.
 class FencedBuffer {
@@ -28,10 +30,15 @@ class FencedBuffer {
         whole_(size_ + 2 * kFence + 128 + static_cast<size_t>(shift)),
         memory_(device ? static_cast<std::byte*>(device->allocate(whole_)) : new std::byte[whole_],
                 [device](std::byte* p) { device ? device->release(p) : delete[] p; }) {
-    std::memset(memory_.get(), static_cast<int>(kFenceByte), whole_);
     const auto start = reinterpret_cast<uintptr_t>(memory_.get()) + kFence;
     data_ = memory_.get() + kFence + (64 - start % 64) % 64 + shift;
-    std::memset(data_, 0xff, size_);
+    std::byte* const end = memory_.get() + whole_;
+    std::fill(memory_.get(), data_, kFenceByte);
+    std::fill(data_ + size_, end, kFenceByte);
+    // What a product on a device may use is far more than it does in a test: a page of it will do.
+    const size_t product = device && size_ >= kProduct ? kProduct : 0;
+    std::memset(data_, 0xff, std::min(size_, kPage));
+    std::fill(data_ + std::max(product, std::min(size_, kPage)), data_ + size_, std::byte{0xff});
   }
   std::byte* data() const { return data_; }
   bool fences_hold() const {
