@@ -27,6 +27,17 @@ int64_t selective_scan_grad(const OpView& op) {
                       selective_scan_blocks(channels, states) * rows * 2 * states + (states + 2) * lanes));
 }
 
+/// `weight` and `sizes` are indices of inputs.
+auto recurrent(int weight, int sizes, bool backward) {
+  return [=](const OpView& op) {
+    const TensorType& w = op.in(weight);
+    const int64_t hidden = w.shape[1];
+    return recurrent_space(op.in(sizes).shape[0], op.attributes().integer("max_batch"), hidden,
+                           w.shape[0] / hidden, w.dtype, backward)
+        .bytes();
+  };
+}
+
 using Workspaces = std::map<std::string_view, std::function<int64_t(const OpView&)>>;
 
 const Workspaces& workspaces() {
@@ -52,6 +63,16 @@ const Workspaces& workspaces() {
        [](const OpView& op) {
          const TensorType& x = op.in(1);
          return op.has_out(1) || op.has_out(2) ? rounded(2 * 4 * row_parts(x.shape[0]) * x.shape[1]) : 0;
+       }},
+      {"rnn_layer", recurrent(1, 3, false)},
+      {"rnn_layer_grad", recurrent(2, 3, true)},
+      {"lstm_layer", recurrent(1, 3, false)},
+      {"lstm_layer_grad", recurrent(3, 4, true)},
+      {"gru_layer", recurrent(1, 3, false)},
+      {"gru_layer_grad", recurrent(4, 5, true)},
+      {"recurrent_weight_grad",
+       [](const OpView& op) {
+         return kMatmulWorkspace + recurrent_first_bytes(op.in(2).shape[0]) + rounded(op.in(1).bytes());
        }},
       // Of each part, the gradients of weight and bias.
       {"causal_conv1d_grad",
@@ -101,6 +122,21 @@ int64_t workspace(const OpView& op) {
 
 int64_t row_parts(int64_t rows) {
   return (rows + kPartRows - 1) / kPartRows;
+}
+
+int64_t recurrent_first_bytes(int64_t times) {
+  return rounded(4 * (times + 1));
+}
+
+RecurrentSpace recurrent_space(int64_t times, int64_t max_batch, int64_t hidden, int64_t gates, DType dtype,
+                               bool backward) {
+  const int64_t units = max_batch * hidden;
+  RecurrentSpace space;
+  space.first_bytes = recurrent_first_bytes(times);
+  space.state_bytes = rounded(size_of(dtype) * units * (backward ? gates : 1));
+  space.product_bytes = rounded(4 * units * (backward ? 1 : gates));
+  space.carry_bytes = backward ? rounded(4 * units) : 0;
+  return space;
 }
 
 int64_t selective_scan_lanes(int64_t states) {

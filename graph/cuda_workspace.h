@@ -18,6 +18,17 @@ inline constexpr int64_t kMatmulWorkspace = int64_t{32} << 20;
 inline constexpr int64_t kPartRows = 32;
 int64_t row_parts(int64_t rows);
 
+/// Of a recurrent layer, after a product's scratch: the row of each time's first sequence, what the next
+/// time's product takes, that product in f32 and, going back, what one time hands to the next.
+struct RecurrentSpace {
+  int64_t first_bytes = 0, state_bytes = 0, product_bytes = 0, carry_bytes = 0;
+
+  int64_t bytes() const { return kMatmulWorkspace + first_bytes + state_bytes + product_bytes + carry_bytes; }
+};
+RecurrentSpace recurrent_space(int64_t times, int64_t max_batch, int64_t hidden, int64_t gates, DType dtype,
+                               bool backward);
+int64_t recurrent_first_bytes(int64_t times);
+
 /// Lanes of a block of the selective scan, each with a channel, and blocks that all channels make.
 int64_t selective_scan_lanes(int64_t states);
 int64_t selective_scan_blocks(int64_t channels, int64_t states);

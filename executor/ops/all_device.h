@@ -16,6 +16,8 @@
 #include "executor/ops/optimizer_device.h"
 #include "executor/ops/pointwise_device.h"
 #include "executor/ops/pool_device.h"
+#include "executor/ops/recurrent_device.h"
+#include "executor/ops/recurrent_weight_grad_device.h"
 #include "executor/ops/rms_norm_device.h"
 #include "executor/ops/rope_device.h"
 #include "executor/ops/scale_rows_device.h"
