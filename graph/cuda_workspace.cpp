@@ -4,12 +4,10 @@
 #include <functional>
 #include <map>
 
+#include "graph/cuda_scan_workspace.h"
+
 namespace tidemark::cuda {
 namespace {
-
-int64_t rounded(int64_t bytes) {
-  return (bytes + 63) / 64 * 64;
-}
 
 int64_t cross_entropy(const OpView& op, bool with_gradient) {
   const int64_t tokens = op.in(0).shape[0];
@@ -58,6 +56,8 @@ const Workspaces& workspaces() {
          const TensorType& x = op.in(1);
          return op.has_out(1) ? rounded(4 * row_parts(x.shape[0]) * x.shape[1]) : 0;
        }},
+      {"gated_rms_norm_grad",
+       [](const OpView& op) { return rounded(4 * row_parts(op.in(1).shape[0]) * op.in(1).shape[1]); }},
       // Of the weight's gradient and of the bias's.
       {"layer_norm_grad",
        [](const OpView& op) {
@@ -99,6 +99,19 @@ const Workspaces& workspaces() {
          const int64_t chunk_rows = std::min(k.shape[0], op.attributes().integer("chunk_rows"));
          return rounded(lanes * (kWkvSumsBytes + chunk_rows * kWkvStateBytes));
        }},
+      {"ssd_scan", ssd_scan_workspace},
+      {"ssd_scan_grad", ssd_scan_grad_workspace},
+      {"ssm_kernel_grad", ssm_kernel_grad_workspace},
+      {"long_convolution", [](const OpView& op) { return long_convolution_workspace(op, false); }},
+      {"long_convolution_grad", [](const OpView& op) { return long_convolution_workspace(op, true); }},
+      {"retention", retention_workspace},
+      {"retention_grad", [](const OpView& op) { return retention_grad_space(op).bytes(); }},
+      {"wkv7_grad", wkv7_grad_workspace},
+      {"wkv7_output_grad", wkv7_output_grad_workspace},
+      {"nade", nade_workspace},
+      {"nade_grad", nade_grad_workspace},
+      {"eager_attention", product},
+      {"eager_attention_grad", eager_attention_grad_workspace},
       {"attention_grad",
        [](const OpView& op) { return rounded(4 * op.in(1).shape[0] * op.attributes().integer("heads")); }},
       {"linear_cross_entropy", [](const OpView& op) { return cross_entropy(op, false); }},
@@ -118,6 +131,10 @@ const Workspaces& workspaces() {
 int64_t workspace(const OpView& op) {
   const auto found = workspaces().find(op.op().def->name);
   return found == workspaces().end() ? 0 : found->second(op);
+}
+
+int64_t rounded(int64_t bytes) {
+  return (bytes + 63) / 64 * 64;
 }
 
 int64_t row_parts(int64_t rows) {

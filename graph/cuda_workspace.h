@@ -11,6 +11,9 @@ namespace tidemark::cuda {
 /// The scratch bytes of an op on CUDA, 0 where it takes none.
 int64_t workspace(const OpView& op);
 
+/// To whole buffers' alignment.
+int64_t rounded(int64_t bytes);
+
 /// What cuBLASLt may use for one product: NVIDIA's recommendation for Hopper.
 inline constexpr int64_t kMatmulWorkspace = int64_t{32} << 20;
 

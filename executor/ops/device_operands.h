@@ -16,5 +16,9 @@ namespace tidemark::ops {
 
 /// Lanes of a block that works on a row.
 inline constexpr int kRowLanes = 256;
+/// Of one that works on fewer columns, whole warps.
+inline int lanes_for(int64_t columns) {
+  return static_cast<int>(std::min<int64_t>(kRowLanes, (columns + 31) / 32 * 32));
+}
 
 }  // namespace tidemark::ops

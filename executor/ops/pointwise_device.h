@@ -60,6 +60,38 @@ void glu_grad_typed(const KernelArgs& args, Device& device) {
       });
 }
 
+template <typename T, typename Device>
+void gated_lerp_typed(const KernelArgs& args, Device& device) {
+  const T* const x = args.in<T>(0);
+  const T* const y = args.in<T>(1);
+  const T* const gate = args.in<T>(2);
+  T* const z = args.out<T>(0);
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const float from = device::to_float(x[i]), open = device::sigmoid(device::to_float(gate[i]));
+        device::store(z + i, fmaf(device::to_float(y[i]) - from, open, from));
+      });
+}
+
+template <typename T, typename Device>
+void gated_lerp_grad_typed(const KernelArgs& args, Device& device) {
+  const T* const dz = args.in<T>(0);
+  const T* const x = args.in<T>(1);
+  const T* const y = args.in<T>(2);
+  const T* const gate = args.in<T>(3);
+  T* const dx = args.out<T>(0);
+  T* const dy = args.out<T>(1);
+  T* const dgate = args.out<T>(2);
+  device.each(
+      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        const float d = device::to_float(dz[i]), open = device::sigmoid(device::to_float(gate[i]));
+        const float span = device::to_float(y[i]) - device::to_float(x[i]), to_y = d * open, to_x = d - to_y;
+        device::store(dx + i, to_x);
+        device::store(dy + i, to_y);
+        device::store(dgate + i, to_x * open * span);
+      });
+}
+
 template <typename T, typename Other, typename Device>
 void add_values(const KernelArgs& args, Device& device) {
   const T* const a = args.in<T>(0);
@@ -145,6 +177,14 @@ void glu_device(const KernelArgs& args, Device& device) {
 template <typename Device>
 void glu_grad_device(const KernelArgs& args, Device& device) {
   TIDEMARK_TYPED(args.op.out(0), glu_grad_typed, args, device);
+}
+template <typename Device>
+void gated_lerp_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.out(0), gated_lerp_typed, args, device);
+}
+template <typename Device>
+void gated_lerp_grad_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.out(0), gated_lerp_grad_typed, args, device);
 }
 template <typename Device>
 void add_device(const KernelArgs& args, Device& device) {

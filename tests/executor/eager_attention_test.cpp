@@ -112,7 +112,8 @@ TEST_P(EagerAttentionTest, Gradient) {
       }
     }
   });
-  c.check({dq, dk, dv});
+  // A device rounds ds before its products.
+  c.check({dq, dk, dv}, dtype == DType::bf16 ? 2e-2 : 0);
 }
 
 }  // namespace

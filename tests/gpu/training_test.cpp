@@ -33,7 +33,9 @@ std::vector<double> losses(const Tiny& tiny, const Plan& plan, int steps) {
 
 class Families : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(OnTheGpu, Families,
-                         ::testing::Values("llama", "rwkv", "mamba", "lru", "fvsbn", "made"),
+                         ::testing::Values("llama", "transformer", "rnn", "lstm", "gru", "rwkv", "rwkv7",
+                                           "mamba", "mamba2", "retnet", "lru", "s4", "s4d", "fvsbn", "made",
+                                           "nade"),
                          [](const auto& family) { return std::string(family.param); });
 
 // Long enough for the captured graphs to run: the first step of each range is launched kernel by kernel.

@@ -1,0 +1,46 @@
+// RWKV-7's recurrence (Peng et al. 2025) on a device: a block has a head of a sequence, a lane one of its
+// values, whose row of the state depends on no other.
+#pragma once
+
+#include "executor/ops/wkv7_device_rows.h"
+
+namespace tidemark::ops {
+
+template <typename T, typename Device>
+void wkv7_typed(const KernelArgs& args, Device& device) {
+  using Group = typename Device::Group;
+  const DeviceWkv7<T> s = device_wkv7<T>(args, 0, 7);
+  T* const y = args.out<T>(0);
+  float* const states = args.out<float>(1);
+  device.zero(states, 4 * s.saved(1, 0));
+  const int64_t n = s.columns, stride = s.stride();
+  device.launch(
+      s.sequences * s.heads, lanes_for(n), 4 * (n * stride + Wkv7Tile::floats(stride)),
+      TIDEMARK_BODY(Group & group, int64_t index) {
+        const int64_t sequence = index / s.heads, head = index % s.heads;
+        const int64_t begin = s.cu_seqlens[sequence], end = s.cu_seqlens[sequence + 1];
+        float* const state = group.template shared<float>();
+        const Wkv7Tile tile(state + n * stride, stride);
+        group.each(n * stride, [&](int64_t i) { state[i] = 0; });
+        for (int64_t row = begin; row < end; row += cuda::kWkv7Rows) {
+          const int64_t rows = device::smaller(cuda::kWkv7Rows, end - row);
+          load_tile(group, s, head, row, rows, tile);
+          group.each(n, [&](int64_t i) {
+            for (int64_t t = 0; t < rows; ++t) {
+              device::store(y + s.at(row + t, head) + i, advance_value(tile, n, t, i, state + i * stride).y);
+              const int64_t next = row + t + 1;
+              if (next % s.chunk_rows > 0 || next == s.rows) continue;
+              float* const to = states + s.saved(next / s.chunk_rows, head) + i * n;
+              for (int64_t j = 0; j < n; ++j) to[j] = state[i * stride + j];
+            }
+          });
+        }
+      });
+}
+
+template <typename Device>
+void wkv7_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.in(0), wkv7_typed, args, device);
+}
+
+}  // namespace tidemark::ops

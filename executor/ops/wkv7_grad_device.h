@@ -1,0 +1,265 @@
+// The gradient of RWKV-7's recurrence on a device: chunk by chunk from the last. The states before every few
+// rows are made again; within those rows each follows from the one after it, as the decay, at least 0.54, is
+// undone: of so few rows that what is lost stays small.
+#pragma once
+
+#include "executor/ops/column_sum_device.h"
+#include "executor/ops/wkv7_device_rows.h"
+
+namespace tidemark::ops {
+
+template <typename T>
+struct DeviceWkv7Grad {
+  DeviceWkv7<T> s;
+  const T* dy = nullptr;
+  const float* states = nullptr;
+  const T* dr_acc = nullptr;  ///< here and below, null: zero
+  const T* dk_acc = nullptr;
+  const T* dv_acc = nullptr;
+  const T* da_acc = nullptr;
+  T* dr = nullptr;
+  T* dw = nullptr;
+  T* dk = nullptr;
+  T* dv = nullptr;
+  T* da = nullptr;
+  float* of_k_k = nullptr;  ///< [sequences, heads * columns], as the next
+  float* of_k_a = nullptr;
+  float* pieces = nullptr;    ///< of each block, the state before every piece of a chunk
+  float* alongs = nullptr;    ///< and of each row the state before it times its `a`
+  int64_t pieces_floats = 0;  ///< of a block, as the next
+  int64_t alongs_floats = 0;
+};
+
+/// A block's shared memory. `parts`: what lanes of the same column (or value) found, [kinds, parts, columns].
+struct Wkv7GradShared {
+  enum Kind { kR, kDecay, kKey, kB, kValue, kAlong, kA, kKinds };
+  float *state, *gradient;  ///< [columns, stride]; the latter of the state after the row
+  float *dy, *along;        ///< [kWkv7Rows, stride]
+  float* part;
+  float* total;  ///< [kinds, columns]
+  float *of_k_k, *of_k_a;
+  float* tile;
+  int64_t columns, parts;
+
+  static TIDEMARK_HOST_DEVICE int64_t parts_of(int64_t columns) {
+    return device::larger<int64_t>(1, kRowLanes / columns);
+  }
+  static TIDEMARK_HOST_DEVICE int64_t bytes(int64_t n, int64_t stride) {
+    return 4 * (2 * n * stride + 2 * cuda::kWkv7Rows * stride + kKinds * (parts_of(n) + 1) * n + 2 * n +
+                Wkv7Tile::floats(stride));
+  }
+  TIDEMARK_HOST_DEVICE Wkv7GradShared(float* memory, int64_t n, int64_t stride)
+      : columns(n), parts(parts_of(n)) {
+    state = memory;
+    gradient = state + n * stride;
+    dy = gradient + n * stride;
+    along = dy + cuda::kWkv7Rows * stride;
+    part = along + cuda::kWkv7Rows * stride;
+    total = part + kKinds * parts * n;
+    of_k_k = total + kKinds * n;
+    of_k_a = of_k_k + n;
+    tile = of_k_a + n;
+  }
+  TIDEMARK_HOST_DEVICE float& found(int kind, int64_t p, int64_t i) const {
+    return part[(kind * parts + p) * columns + i];
+  }
+  TIDEMARK_HOST_DEVICE float& sum(int kind, int64_t i) const { return total[kind * columns + i]; }
+  TIDEMARK_HOST_DEVICE void add_up(int kind, int64_t i) const {
+    float sum_of_parts = 0;
+    for (int64_t p = 0; p < parts; ++p) sum_of_parts += found(kind, p, i);
+    sum(kind, i) = sum_of_parts;
+  }
+};
+
+/// One row back: the state after it becomes the one before, and so does the gradient.
+template <typename Group>
+TIDEMARK_DEVICE void reverse_wkv7_row(Group& group, const Wkv7GradShared& m, const Wkv7Tile& tile, int64_t t,
+                                      bool begins) {
+  using Kind = Wkv7GradShared;
+  const int64_t n = m.columns, stride = tile.stride, at = t * stride;
+  group.each(m.parts * n, [&](int64_t lane) {
+    const int64_t part = lane / n, j = lane % n;
+    const float r = tile.r[at + j], key = tile.key[at + j], b = tile.b[at + j];
+    const float inverse_decay = 1 / tile.decay[at + j];
+    float dr = 0, ddecay = 0, dkey = 0, db = 0;
+    for (int64_t i = part; i < n; i += m.parts) {
+      const float dy = m.dy[at + i], value = tile.value[at + i], along = m.along[at + i];
+      float& after = m.state[i * stride + j];
+      const float gradient = fmaf(dy, r, m.gradient[i * stride + j]);
+      const float before = begins ? 0.0f : (after - fmaf(along, b, value * key)) * inverse_decay;
+      dr = fmaf(dy, after, dr);
+      ddecay = fmaf(gradient, before, ddecay);
+      dkey = fmaf(gradient, value, dkey);
+      db = fmaf(gradient, along, db);
+      m.gradient[i * stride + j] = gradient;
+      after = before;
+    }
+    m.found(Kind::kR, part, j) = dr;
+    m.found(Kind::kDecay, part, j) = ddecay;
+    m.found(Kind::kKey, part, j) = dkey;
+    m.found(Kind::kB, part, j) = db;
+  });
+  group.each(m.parts * n, [&](int64_t lane) {
+    const int64_t part = lane / n, i = lane % n;
+    float dvalue = 0, dalong = 0;
+    for (int64_t j = part; j < n; j += m.parts) {
+      const float gradient = m.gradient[i * stride + j];
+      dvalue = fmaf(gradient, tile.key[at + j], dvalue);
+      dalong = fmaf(gradient, tile.b[at + j], dalong);
+    }
+    m.found(Kind::kValue, part, i) = dvalue;
+    m.found(Kind::kAlong, part, i) = dalong;
+  });
+  group.each(n, [&](int64_t i) {
+    for (int kind = 0; kind < Kind::kA; ++kind) m.add_up(kind, i);
+  });
+  group.each(m.parts * n, [&](int64_t lane) {
+    const int64_t part = lane / n, j = lane % n;
+    const float decay = tile.decay[at + j], a = tile.a[at + j];
+    float da = 0;
+    for (int64_t i = part; i < n; i += m.parts) {
+      const float dalong = m.sum(Kind::kAlong, i);
+      float& gradient = m.gradient[i * stride + j];
+      da = fmaf(dalong, m.state[i * stride + j], da);
+      gradient = begins ? 0.0f : fmaf(gradient, decay, dalong * a);
+    }
+    m.found(Kind::kA, part, j) = da;
+  });
+  group.each(n, [&](int64_t i) { m.add_up(Kind::kA, i); });
+}
+
+/// From the gradients of what the recurrence takes to those of the op's operands.
+template <typename T, typename Group>
+TIDEMARK_DEVICE void store_wkv7_row(Group& group, const DeviceWkv7Grad<T>& g, const Wkv7GradShared& m,
+                                    const Wkv7Tile& tile, int64_t head, int64_t row, int64_t t) {
+  using Kind = Wkv7GradShared;
+  const DeviceWkv7<T>& s = g.s;
+  const int64_t n = m.columns, from = s.at(row + t, head), at = t * tile.stride;
+  const auto rate_of = [&](int64_t i) { return device::sigmoid(device::to_float(s.a[from + i])); };
+  const auto ddirection = [&](int64_t i) {
+    return fmaf(m.sum(Kind::kB, i), rate_of(i), -m.sum(Kind::kA, i));
+  };
+  const float dot = group.template sum<float>(n, [&](int64_t i) { return ddirection(i) * tile.a[at + i]; });
+  const float inverse = tile.inverse_norm[t], along = inverse < 1 / kWkv7LeastNorm ? dot : 0.0f;
+  const auto plus = [&](const T* acc, int64_t i, float x) {
+    return acc ? device::to_float(acc[from + i]) + x : x;
+  };
+  group.each(n, [&](int64_t i) {
+    const float key = device::to_float(s.k[from + i]), rate = rate_of(i), closed = 1.0f - rate;
+    const float open = device::sigmoid(device::to_float(s.w[from + i]));
+    const float replaced = device::to_float(s.k_a[head * n + i]), dk = m.sum(Kind::kKey, i);
+    const float minus_direction = tile.a[at + i];
+    // The part of the direction's gradient along the direction moves it not.
+    const float dscaled = inverse * fmaf(-minus_direction, along, ddirection(i));
+    const float drate = fmaf(-m.sum(Kind::kB, i), minus_direction, dk * key * replaced);
+    const float dlog_decay = m.sum(Kind::kDecay, i) * tile.decay[at + i];
+    m.of_k_k[i] = fmaf(key, dscaled, m.of_k_k[i]);
+    m.of_k_a[i] = fmaf(dk * key, -closed, m.of_k_a[i]);
+    const float dkey =
+        fmaf(dk, fmaf(-closed, replaced, 1.0f), dscaled * device::to_float(s.k_k[head * n + i]));
+    const float dr = plus(g.dr_acc, i, m.sum(Kind::kR, i)), dv = plus(g.dv_acc, i, m.sum(Kind::kValue, i));
+    const float dk_sum = plus(g.dk_acc, i, dkey), da = plus(g.da_acc, i, drate * rate * closed);
+    device::store(g.dr + from + i, dr);
+    device::store(g.dw + from + i, dlog_decay * kWkv7LogDecay * open * (1.0f - open));
+    device::store(g.dk + from + i, dk_sum);
+    device::store(g.dv + from + i, dv);
+    device::store(g.da + from + i, da);
+  });
+}
+
+/// The rows [begin, end) of a chunk: their states again, a piece of rows at a time, then back.
+template <typename T, typename Group>
+TIDEMARK_DEVICE void reverse_wkv7_chunk(Group& group, const DeviceWkv7Grad<T>& g, const Wkv7GradShared& m,
+                                        int64_t block, int64_t sequence_begin, int64_t begin, int64_t end) {
+  const DeviceWkv7<T>& s = g.s;
+  const int64_t n = m.columns, stride = s.stride(), head = block % s.heads;
+  const Wkv7Tile tile(m.tile, stride);
+  float* const pieces = g.pieces + block * g.pieces_floats;
+  float* const alongs = g.alongs + block * g.alongs_floats;
+  const bool continues = sequence_begin < begin;
+  const float* const saved = g.states + s.saved(begin / s.chunk_rows, head);
+  group.each(n * n, [&](int64_t e) { m.state[e / n * stride + e % n] = continues ? saved[e] : 0.0f; });
+  for (int64_t row = begin; row < end; row += cuda::kWkv7Rows) {
+    const int64_t rows = device::smaller(cuda::kWkv7Rows, end - row);
+    float* const piece = pieces + (row - begin) / cuda::kWkv7Rows * n * n;
+    group.each(n * n, [&](int64_t e) { piece[e] = m.state[e / n * stride + e % n]; });
+    load_tile(group, s, head, row, rows, tile);
+    group.each(n, [&](int64_t i) {
+      for (int64_t t = 0; t < rows; ++t)
+        alongs[(row - begin + t) * n + i] = advance_value(tile, n, t, i, m.state + i * stride).along;
+    });
+  }
+  for (int64_t piece_index = (end - begin + cuda::kWkv7Rows - 1) / cuda::kWkv7Rows; piece_index-- > 0;) {
+    const int64_t row = begin + piece_index * cuda::kWkv7Rows;
+    const int64_t rows = device::smaller(cuda::kWkv7Rows, end - row);
+    load_tile(group, s, head, row, rows, tile);
+    group.each(rows * n, [&](int64_t e) {
+      const int64_t t = e / n, i = e % n;
+      m.dy[t * stride + i] = device::to_float(g.dy[s.at(row + t, head) + i]);
+      m.along[t * stride + i] = alongs[(row - begin + t) * n + i];
+    });
+    for (int64_t t = rows; t-- > 0;) {
+      reverse_wkv7_row(group, m, tile, t, row + t == sequence_begin);
+      store_wkv7_row(group, g, m, tile, head, row, t);
+    }
+    const float* const piece = pieces + piece_index * n * n;
+    group.each(n * n, [&](int64_t e) { m.state[e / n * stride + e % n] = piece[e]; });
+  }
+}
+
+template <typename T>
+DeviceWkv7Grad<T> device_wkv7_grad(const KernelArgs& args) {
+  DeviceWkv7Grad<T> g;
+  g.s = device_wkv7<T>(args, 1, 9);
+  g.dy = args.in<T>(0);
+  g.states = args.in<float>(8);
+  const T** const starts[] = {&g.dr_acc, &g.dk_acc, &g.dv_acc, &g.da_acc};
+  for (int i = 0; i < 4; ++i) *starts[i] = args.op.has_in(10 + i) ? args.in<T>(10 + i) : nullptr;
+  T** const outputs[] = {&g.dr, &g.dw, &g.dk, &g.dv, &g.da};
+  for (int i = 0; i < 5; ++i) *outputs[i] = args.out<T>(i);
+  const cuda::Wkv7GradSpace space = cuda::wkv7_grad_space(args.op);
+  const int64_t sums = g.s.sequences * g.s.heads * g.s.columns;
+  g.of_k_k = static_cast<float*>(args.workspace);
+  g.of_k_a = g.of_k_k + sums;
+  g.pieces = g.of_k_a + sums;
+  g.alongs = g.pieces + g.s.sequences * g.s.heads * space.pieces;
+  g.pieces_floats = space.pieces;
+  g.alongs_floats = space.alongs;
+  return g;
+}
+
+template <typename T, typename Device>
+void wkv7_grad_typed(const KernelArgs& args, Device& device) {
+  using Group = typename Device::Group;
+  const DeviceWkv7Grad<T> g = device_wkv7_grad<T>(args);
+  const int64_t heads = g.s.heads, n = g.s.columns, stride = g.s.stride();
+  device.launch(
+      g.s.sequences * heads, kRowLanes, Wkv7GradShared::bytes(n, stride),
+      TIDEMARK_BODY(Group & group, int64_t block) {
+        const DeviceWkv7<T>& s = g.s;
+        const int64_t sequence = block / heads;
+        const int64_t begin = s.cu_seqlens[sequence], end = s.cu_seqlens[sequence + 1];
+        const Wkv7GradShared m(group.template shared<float>(), n, stride);
+        group.each(n * stride, [&](int64_t i) { m.gradient[i] = 0; });
+        group.each(n, [&](int64_t i) { m.of_k_k[i] = m.of_k_a[i] = 0; });
+        for (int64_t chunk_end = end; chunk_end > begin;) {
+          const int64_t chunk_begin = device::larger(begin, (chunk_end - 1) / s.chunk_rows * s.chunk_rows);
+          reverse_wkv7_chunk(group, g, m, block, begin, chunk_begin, chunk_end);
+          chunk_end = chunk_begin;
+        }
+        group.each(n, [&](int64_t i) {
+          g.of_k_k[block * n + i] = m.of_k_k[i];
+          g.of_k_a[block * n + i] = m.of_k_a[i];
+        });
+      });
+  const int64_t columns = heads * n;
+  sum_columns<float, T>(device, g.of_k_k, g.s.sequences, columns, columns, nullptr, args.out<T>(5));
+  sum_columns<float, T>(device, g.of_k_a, g.s.sequences, columns, columns, nullptr, args.out<T>(6));
+}
+
+template <typename Device>
+void wkv7_grad_device(const KernelArgs& args, Device& device) {
+  TIDEMARK_TYPED(args.op.in(1), wkv7_grad_typed, args, device);
+}
+
+}  // namespace tidemark::ops

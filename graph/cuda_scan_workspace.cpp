@@ -1,0 +1,124 @@
+#include "graph/cuda_scan_workspace.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "graph/cuda_workspace.h"
+
+namespace tidemark::cuda {
+namespace {
+
+int64_t divided(int64_t n, int64_t by) {
+  return (n + by - 1) / by;
+}
+
+int64_t decays_bytes(const OpView& op) {
+  return rounded(8 * static_cast<int64_t>(op.attributes().numbers("decays").size()));
+}
+
+/// Of x, B and C, input `xbc`.
+struct Ssd {
+  int64_t rows, heads, columns, groups, states;
+
+  Ssd(const OpView& op, int xbc)
+      : rows(op.in(xbc).shape[0]),
+        heads(op.attributes().integer("heads")),
+        columns(0),
+        groups(op.attributes().integer("groups")),
+        states(op.attributes().integer("states")) {
+    columns = (op.in(xbc).shape[1] - 2 * groups * states) / heads;
+  }
+};
+
+}  // namespace
+
+int64_t outer_width(int64_t left) {
+  constexpr int64_t kNumbers = 10 << 10;  // of a state: 40 of the 48 KiB that a block gets without asking
+  int64_t width = 32;
+  while (width > 1 && left * width > kNumbers) width /= 2;
+  return width;
+}
+
+int64_t outer_slices(int64_t left, int64_t right) {
+  return divided(right, outer_width(left));
+}
+
+int64_t retention_workspace(const OpView& op) {
+  return decays_bytes(op);
+}
+
+RetentionGradSpace retention_grad_space(const OpView& op) {
+  return {decays_bytes(op), rounded(op.in(1).bytes())};
+}
+
+int64_t ssd_scan_workspace(const OpView& op) {
+  const Ssd s(op, 0);
+  return rounded(4 * 2 * s.rows * s.heads);  // of each row and head its step and decay
+}
+
+int64_t ssd_scan_grad_workspace(const OpView& op) {
+  const Ssd s(op, 1);
+  const int64_t slices = outer_slices(s.states, s.columns), chunks = op.in(6).shape[0];
+  const int64_t sequences = op.in(7).shape[0] - 1;
+  return rounded(4 *
+                 (2 * s.rows * s.heads + 2 * s.rows * s.groups * s.states +
+                  slices * s.heads * (3 * s.rows + chunks) + s.heads * (row_parts(s.rows) + 2 * sequences)));
+}
+
+Wkv7GradSpace wkv7_grad_space(const OpView& op) {
+  const int64_t columns = op.in(1).shape[1] / op.attributes().integer("heads");
+  const int64_t chunk_rows = std::min(op.in(1).shape[0], op.attributes().integer("chunk_rows"));
+  return {divided(chunk_rows, kWkv7Rows) * columns * columns, chunk_rows * columns};
+}
+
+int64_t wkv7_grad_workspace(const OpView& op) {
+  const int64_t sequences = op.in(9).shape[0] - 1;
+  const Wkv7GradSpace space = wkv7_grad_space(op);
+  const int64_t blocks = sequences * op.attributes().integer("heads");
+  return rounded(4 * (2 * sequences * op.in(1).shape[1] + blocks * (space.pieces + space.alongs)));
+}
+
+int64_t wkv7_output_grad_workspace(const OpView& op) {
+  return rounded(4 * 2 * row_parts(op.in(1).shape[0]) * op.in(1).shape[1]);
+}
+
+int64_t nade_workspace(const OpView& op) {
+  return rounded(4 * op.in(2).shape.elements());
+}
+
+int64_t nade_grad_workspace(const OpView& op) {
+  return rounded(4 * (2 * op.in(1).shape.elements() + 3 * op.in(3).shape[0] * op.in(1).shape[0]));
+}
+
+// A head's dp in f32, then ds in the op's dtype.
+int64_t eager_attention_grad_workspace(const OpView& op) {
+  const int64_t length = op.attributes().integer("length");
+  return kMatmulWorkspace + rounded((4 + size_of(op.in(1).dtype)) * length * length);
+}
+
+int64_t ssm_segment_rows(int64_t length) {
+  return std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(length))));
+}
+
+// The states before every segment, and after every row of one.
+int64_t ssm_kernel_grad_workspace(const OpView& op) {
+  const int64_t length = op.attributes().integer("length"), rows = ssm_segment_rows(length);
+  return rounded(16 * op.in(2).shape.elements() * (divided(length, rows) + rows));
+}
+
+int64_t transform_points(int64_t length) {
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(length)));
+}
+
+int64_t convolution_spectra(bool gradient) {
+  return gradient ? 4 : 2;
+}
+
+// After two tables.
+int64_t long_convolution_workspace(const OpView& op, bool gradient) {
+  const Shape& kernel = op.in(gradient ? 2 : 1).shape;
+  return rounded(8 * transform_points(kernel[1]) * (2 + kernel[0] * convolution_spectra(gradient)));
+}
+
+}  // namespace tidemark::cuda

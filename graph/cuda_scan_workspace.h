@@ -1,0 +1,56 @@
+// Scratch memory of the CUDA kernels of sequence layers: their ops' workspace, and where in it things are.
+#pragma once
+
+#include <cstdint>
+
+#include "graph/op_def.h"
+
+namespace tidemark::cuda {
+
+/// Columns of a state of so many rows that a block of a linear attention's scan has, and blocks that all
+/// columns make.
+int64_t outer_width(int64_t left);
+int64_t outer_slices(int64_t left, int64_t right);
+
+int64_t retention_workspace(const OpView& op);
+/// The heads' decays; then dq and dk, each as large as q.
+struct RetentionGradSpace {
+  int64_t decays_bytes = 0, query_bytes = 0;
+
+  int64_t bytes() const { return decays_bytes + 2 * query_bytes; }
+};
+RetentionGradSpace retention_grad_space(const OpView& op);
+
+int64_t ssd_scan_workspace(const OpView& op);
+int64_t ssd_scan_grad_workspace(const OpView& op);
+
+/// Rows of a head that wkv7 has in shared memory at once, and between two states that its gradient makes
+/// again.
+inline constexpr int64_t kWkv7Rows = 8;
+/// In floats, of a head of a sequence: the states before the pieces of a chunk; of each of its rows the
+/// product of state and `a`.
+struct Wkv7GradSpace {
+  int64_t pieces = 0, alongs = 0;
+};
+Wkv7GradSpace wkv7_grad_space(const OpView& op);
+int64_t wkv7_grad_workspace(const OpView& op);
+int64_t wkv7_output_grad_workspace(const OpView& op);
+
+int64_t nade_workspace(const OpView& op);
+int64_t nade_grad_workspace(const OpView& op);
+
+int64_t eager_attention_grad_workspace(const OpView& op);
+
+/// Of the gradient of a state-space layer's kernel.
+int64_t ssm_segment_rows(int64_t length);
+int64_t ssm_kernel_grad_workspace(const OpView& op);
+
+/// A transform of at most so many bytes is in shared memory, of which a block has 99 KiB everywhere.
+inline constexpr int64_t kSharedTransformBytes = 64 << 10;
+int64_t transform_points(int64_t length);
+/// A channel's spectra: the kernel's, and going back u's and the sum of products; last what is transformed,
+/// where shared memory does not hold it.
+int64_t convolution_spectra(bool gradient);
+int64_t long_convolution_workspace(const OpView& op, bool gradient);
+
+}  // namespace tidemark::cuda
