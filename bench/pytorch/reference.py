@@ -1,4 +1,4 @@
-"""Training steps in eager PyTorch, for comparison: the same shapes, dtype and threads as ours.
+"""Training steps in PyTorch, eager or --compile, for comparison: the same shapes, dtype and threads as ours.
 
 Prints one JSON line: median step seconds, tokens per step and, with --memory or on CUDA, the allocator's peak
 bytes (every tensor's storage, from the model's construction on; not the process, whose imports alone take
@@ -109,6 +109,8 @@ def build(config, args):
 def train(config, args, steps):
     model, batch, tokens = build(config, args)
     model, batch = model.to(args.device), tuple(tensor.to(args.device) for tensor in batch)
+    if args.compile:
+        model = torch.compile(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     seconds = []
     for _ in range(steps):
@@ -146,6 +148,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile")
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
