@@ -4,6 +4,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/units.h"
 #include "cli/commands.h"
@@ -77,6 +78,15 @@ std::string recomputed(const Graph& graph, const Plan& plan) {
   return text.empty() ? "nothing" : text;
 }
 
+/// What is in the host's memory for a while, or lives there: "12 values, 3.2 GiB".
+std::string offloaded(const Plan& plan) {
+  std::set<ValueId> values;
+  for (const Offload& o : plan.offloads) values.insert(o.value);
+  return std::to_string(values.size()) + (values.size() == 1 ? " value, " : " values, ") +
+         format_bytes(plan.host_bytes) + " of host memory" +
+         (plan.device.name == "cpu" ? ", which is the same RAM" : "");
+}
+
 void print_plan(const Graph& graph, const Plan& plan) {
   print_row("strategy", plan.strategy + ", found in " + format_seconds(plan.solve_seconds));
   print_row("predicted peak", exact_bytes(plan.arena_bytes));
@@ -98,6 +108,9 @@ void print_plan(const Graph& graph, const Plan& plan) {
                                         1) +
                          " over the bytes live at the peak");
   print_wrapped("recomputed", recomputed(graph, plan));
+  if (plan.offloads.empty()) return;
+  print_row("offloaded", offloaded(plan));
+  print_row("waits for copies", format_seconds(plan.copy_seconds) + " a step");
 }
 
 json summary(const PlanResult& result, const PlanRequest& request) {

@@ -28,6 +28,10 @@ OpTimes op_times(const Graph& graph, const BudgetOptions& options, int threads) 
   return profiled_times(graph, speed, median_op_seconds(Trace(options.profile)));
 }
 
+OffloadKinds offload_kinds(const std::string& name) {
+  return {.activations = name == "activations" || name == "all", .states = name == "states" || name == "all"};
+}
+
 int64_t budget_bytes(const std::string& text, const PlanRequest& request, const Graph& graph) {
   if (text.empty()) return 0;
   if (text.back() != '%') {
@@ -80,6 +84,13 @@ void add_budget_options(CLI::App& command, BudgetOptions& o) {
   command.add_option("--backend", o.backend, "Plan for cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
+  command
+      .add_option(
+          "--offload", o.offload,
+          "What may go to the host's memory and back: none, activations, states (of the optimizer) or "
+          "all")
+      ->check(CLI::IsMember({"none", "activations", "states", "all"}))
+      ->capture_default_str();
 }
 
 PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int threads, int micro_batches) {
@@ -90,6 +101,8 @@ PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int t
   request.strategy = options.strategy;
   request.time_limit_seconds = options.time_limit;
   request.budget_bytes = budget_bytes(options.budget, request, graph);
+  request.offload = offload_kinds(options.offload);
+  request.host_link = host_link(speed_of(options, threads), traits_of(request.device).kind);
   return request;
 }
 
@@ -97,7 +110,7 @@ void add_plan_options(CLI::App& command, PlanOptions& o) {
   auto* file = command.add_option("--plan", o.file, "Run this plan (plan.json)");
   o.budget.strategy.clear();
   add_budget_options(command, o.budget);
-  for (const char* name : {"--budget", "--strategy", "--profile", "--device", "--time-limit"})
+  for (const char* name : {"--budget", "--strategy", "--profile", "--device", "--time-limit", "--offload"})
     command.get_option(name)->excludes(file);
 }
 

@@ -15,6 +15,7 @@ struct BudgetOptions {
   std::string device;             ///< as device_speed() takes; empty: a typical CPU, or an H100
   double time_limit = 0;          ///< as PlanRequest's
   std::string backend = "cpu";    ///< the device that the plan is for: cpu or cuda
+  std::string offload = "none";   ///< what may go to the host's memory: none, activations, states or all
 };
 
 void add_budget_options(CLI::App& command, BudgetOptions& options);

@@ -10,17 +10,37 @@
 namespace tidemark {
 namespace {
 
+int64_t end_of(const std::vector<ArenaBuffer>& buffers, const std::vector<int64_t>& offsets) {
+  int64_t end = 0;
+  for (size_t i = 0; i < buffers.size() && i < offsets.size(); ++i)
+    end = std::max(end, offsets[i] + buffers[i].bytes);
+  return end;
+}
+
+void check_aligned(const std::vector<int64_t>& offsets, const char* field) {
+  for (int64_t offset : offsets)
+    if (offset % kArenaAlignment != 0)
+      throw Error("bad plan", field, std::to_string(offset) + " is not a multiple of 64",
+                  "make the plan again");
+}
+
+void place_on_host(Plan& plan) {
+  std::vector<ArenaBuffer> buffers;
+  for (const HostBuffer& h : plan.schedule.host_buffers)
+    buffers.push_back({rounded_up(h.bytes, kArenaAlignment), h.first_step, h.last_step});
+  if (plan.host_offsets.empty()) plan.host_offsets = solve_arena(buffers).offsets;
+  plan.host_bytes = end_of(buffers, plan.host_offsets);
+  if (const std::string wrong = check_arena(buffers, plan.host_offsets, plan.host_bytes); !wrong.empty())
+    throw Error("bad plan", "host_buffers: offset", wrong, "make the plan again");
+  check_aligned(plan.host_offsets, "host_buffers: offset");
+}
+
 void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
   if (plan.offsets.empty()) plan.offsets = solve_arena(buffers).offsets;
-  int64_t end = 0;
-  for (size_t i = 0; i < buffers.size() && i < plan.offsets.size(); ++i)
-    end = std::max(end, plan.offsets[i] + buffers[i].bytes);
+  const int64_t end = end_of(buffers, plan.offsets);
   if (const std::string wrong = check_arena(buffers, plan.offsets, end); !wrong.empty())
     throw Error("bad plan", "buffers: offset", wrong, "make the plan again");
-  for (int64_t offset : plan.offsets)
-    if (offset % kArenaAlignment != 0)
-      throw Error("bad plan", "buffers: offset", std::to_string(offset) + " is not a multiple of 64",
-                  "make the plan again");
+  check_aligned(plan.offsets, "buffers: offset");
   plan.arena_bytes = rounded_up(end, plan.device.page_bytes);
 }
 
@@ -67,6 +87,7 @@ void finish_plan(const Graph& graph, Plan& plan) {
   plan.graph_fingerprint = fingerprint(graph);
   if (plan.micro_batches > 1) check_repeatable(graph, plan.schedule);
   place(plan, arena_buffers(plan.schedule));
+  place_on_host(plan);
 
   const std::vector<int64_t> live = live_bytes(plan.schedule, kArenaAlignment);
   const auto peak = std::max_element(live.begin(), live.end());
@@ -83,6 +104,7 @@ void finish_plan(const Graph& graph, Plan& plan) {
     for (ValueId v : graph.op(step.op).outputs)
       if (v != kNone) plan.decisions[static_cast<size_t>(v)] = Decision::recompute;
   }
+  for (const Offload& o : plan.offloads) plan.decisions[static_cast<size_t>(o.value)] = Decision::offload;
 }
 
 double order_seconds(const Graph& graph, const std::vector<OpId>& order,

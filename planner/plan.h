@@ -10,11 +10,12 @@
 
 #include "planner/arena/alignment.h"
 #include "planner/arena/arena.h"
+#include "planner/offload/offload.h"
 #include "planner/schedule.h"
 
 namespace tidemark {
 
-enum class Decision : uint8_t { keep, recompute };  ///< offload, shard: not yet made by any strategy
+enum class Decision : uint8_t { keep, recompute, offload };  ///< shard: not yet made by any strategy
 
 struct PlanDevice {
   std::string name = "cpu";   ///< or "cuda"
@@ -35,17 +36,21 @@ struct Plan {
   int micro_batches = 1;
   std::string strategy;
 
-  Schedule schedule;
-  std::vector<int64_t> offsets;      ///< of each of schedule.buffers in the arena, bytes
-  std::vector<Decision> decisions;   ///< of each value of the graph
-  std::vector<double> step_seconds;  ///< predicted, of each of schedule.steps
+  std::vector<Offload> offloads;      ///< in the order of time
+  Schedule schedule;                  ///< with the offloads applied
+  std::vector<int64_t> offsets;       ///< of each of schedule.buffers in the arena, bytes
+  std::vector<int64_t> host_offsets;  ///< of each of schedule.host_buffers in the host's memory, bytes
+  std::vector<Decision> decisions;    ///< of each value of the graph
+  std::vector<double> step_seconds;   ///< predicted, of each of schedule.steps
 
   int64_t arena_bytes = 0;           ///< the predicted peak: end of the last buffer, in whole pages
+  int64_t host_bytes = 0;            ///< of the host's memory, for what is offloaded
   int64_t live_bytes = 0;            ///< most bytes live at once: the lower bound of arena_bytes
   CategoryBytes peak_by_category{};  ///< live bytes at the peak step
   int32_t peak_step = 0;
   int64_t unplanned_peak_bytes = 0;  ///< arena_bytes of keep-all
   double predicted_seconds = 0;      ///< of one step
+  double copy_seconds = 0;           ///< of these, those in which the ops wait for copies
   double unplanned_seconds = 0;
   double lower_bound_seconds = 0;  ///< no plan within this budget is faster, by the same cost model
   double gap = 0;                  ///< predicted_seconds / lower_bound_seconds - 1

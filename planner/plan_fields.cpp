@@ -125,11 +125,11 @@ std::vector<double> step_seconds(const Fields& root, const std::vector<Phase>& p
   std::vector<double> seconds = root.numbers("step_seconds");
   if (seconds.size() != phases.size())
     root.fail("step_seconds", "there is not one for each step of the order");
-  double sum = 0;
+  double sum = root.number("copy_seconds");
   for (size_t s = 0; s < phases.size(); ++s) sum += seconds[s] * (in_body(phases[s]) ? micro_batches : 1);
   const double predicted = root.number("predicted_seconds");
   if (std::abs(sum - predicted) > 1e-9 * predicted)
-    root.fail("step_seconds", "they do not come to predicted_seconds");
+    root.fail("step_seconds", "they and copy_seconds do not come to predicted_seconds");
   return seconds;
 }
 

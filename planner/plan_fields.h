@@ -53,8 +53,8 @@ void expect_plan(const Fields& root);
 /// `phases`: of each step's op.
 std::vector<Phase> step_phases(const Fields& root, size_t steps);
 
-/// `step_seconds`: one for each step. Throws Error unless they come to `predicted_seconds`, the steps of
-/// forward and backward counted once per micro-batch.
+/// `step_seconds`: one for each step. Throws Error unless they, and `copy_seconds`, come to
+/// `predicted_seconds`, the steps of forward and backward counted once per micro-batch.
 std::vector<double> step_seconds(const Fields& root, const std::vector<Phase>& phases, int micro_batches);
 
 }  // namespace tidemark::plan_io

@@ -18,7 +18,27 @@ using plan_io::Fields;
 constexpr std::array<const char*, 5> kMeshAxes = {"data", "tensor", "pipeline", "expert", "context"};
 
 const char* name_of(Decision d) {
-  return d == Decision::keep ? "keep" : "recompute";
+  switch (d) {
+    case Decision::keep: return "keep";
+    case Decision::recompute: return "recompute";
+    case Decision::offload: break;
+  }
+  return "offload";
+}
+
+json window_to_json(const CopyWindow& window) {
+  return {window.begin, window.end};
+}
+
+json offload_to_json(const Offload& o, const Graph& graph) {
+  return {{"value", graph.value(o.value).name},
+          {"to_host", window_to_json(o.to_host)},
+          {"from_host", window_to_json(o.from_host)}};
+}
+
+json host_buffer_to_json(const HostBuffer& h, int64_t offset, const Graph& graph) {
+  return {{"value", graph.value(h.value).name}, {"offset", offset},         {"bytes", h.bytes},
+          {"first_step", h.first_step},         {"last_step", h.last_step}, {"persistent", h.persistent}};
 }
 
 json buffer_to_json(const Buffer& b, int64_t offset, const Graph& graph) {
@@ -67,6 +87,48 @@ std::vector<OpId> read_order(const Fields& root, const Graph& graph) {
   return order;
 }
 
+CopyWindow read_window(const Fields& offload, const char* key, size_t steps) {
+  const json& window = offload.array(key);
+  const auto point = [&](size_t i) {
+    if (!window[i].is_number_integer() || window[i] < 0 || window[i] > steps)
+      offload.fail(key, "it is not a point of the order");
+    return window[i].get<int32_t>();
+  };
+  if (window.size() != 2) offload.fail(key, "it is not a pair of points");
+  return {point(0), point(1)};
+}
+
+void read_offloads(const Fields& root, const Graph& graph, Plan& plan) {
+  const size_t steps = plan.schedule.steps.size();
+  for (size_t i = 0; i < root.array("offloads").size(); ++i) {
+    const Fields offload = root.element("offloads", i);
+    const ValueId value = graph.find(offload.text("value"));
+    if (value == kNone) offload.fail("value", "there is no such value in the graph", "plan again");
+    plan.offloads.push_back(
+        {value, read_window(offload, "to_host", steps), read_window(offload, "from_host", steps)});
+    offload.finish();
+  }
+  try {
+    apply_offloads(graph, plan.offloads, plan.schedule);
+  } catch (const Error& error) {
+    root.fail("offloads", error.what(), {});
+  }
+}
+
+void read_host_buffers(const Fields& root, const Graph& graph, Plan& plan) {
+  const std::vector<HostBuffer>& derived = plan.schedule.host_buffers;
+  if (root.array("host_buffers").size() != derived.size())
+    root.fail("host_buffers", "the offloads need " + std::to_string(derived.size()) + " of them");
+  for (size_t i = 0; i < derived.size(); ++i) {
+    const Fields buffer = root.element("host_buffers", i);
+    const json expected = host_buffer_to_json(derived[i], 0, graph);
+    for (const auto& [key, value] : expected.items())
+      if (key != "offset") buffer.expect(key.c_str(), value, "it does not follow from the offloads");
+    plan.host_offsets.push_back(buffer.integer("offset", 0, INT64_MAX / 2));
+    buffer.finish();
+  }
+}
+
 void read_buffers(const Fields& root, const Graph& graph, Plan& plan) {
   const json& list = root.array("buffers");
   if (list.size() != plan.schedule.buffers.size())
@@ -85,7 +147,7 @@ void read_buffers(const Fields& root, const Graph& graph, Plan& plan) {
 void check_derived(const Fields& root, const Graph& graph, const Plan& plan) {
   const json derived = to_json(plan, graph);
   for (const char* key :
-       {"predicted_peak_bytes", "live_bytes", "peak_step", "categories", "decisions", "phases"})
+       {"predicted_peak_bytes", "host_bytes", "live_bytes", "peak_step", "categories", "decisions", "phases"})
     root.expect(key, derived.at(key), "it does not follow from the order and the offsets");
   if (plan.budget_bytes > 0 && plan.arena_bytes > plan.budget_bytes)
     root.fail("budget_bytes", "the plan needs " + std::to_string(plan.arena_bytes) + " bytes, which is more");
@@ -97,6 +159,7 @@ void read_seconds(const Fields& root, Plan& plan) {
   plan.predicted_seconds = root.number("predicted_seconds");
   plan.unplanned_seconds = root.number("unplanned_seconds");
   plan.lower_bound_seconds = root.number("lower_bound_seconds");
+  plan.copy_seconds = root.number("copy_seconds");
   plan.solve_seconds = root.number("solve_seconds");
   plan.gap = root.number("gap");
   const double slack = 1e-9 * plan.predicted_seconds;
@@ -111,8 +174,9 @@ void read_seconds(const Fields& root, Plan& plan) {
 }  // namespace
 
 json to_json(const Plan& plan, const Graph& graph) {
-  json decisions = json::object(), order = json::array(), buffers = json::array(),
-       categories = json::object(), mesh = json::object(), phases = json::array();
+  json decisions = json::object(), order = json::array(), buffers = json::array(), offloads = json::array(),
+       host_buffers = json::array(), categories = json::object(), mesh = json::object(),
+       phases = json::array();
   for (size_t v = 0; v < plan.decisions.size(); ++v)
     decisions[graph.values()[v].name] = name_of(plan.decisions[v]);
   for (const Step& step : plan.schedule.steps) {
@@ -121,6 +185,10 @@ json to_json(const Plan& plan, const Graph& graph) {
   }
   for (size_t b = 0; b < plan.schedule.buffers.size(); ++b)
     buffers.push_back(buffer_to_json(plan.schedule.buffers[b], plan.offsets.at(b), graph));
+  for (const Offload& o : plan.offloads) offloads.push_back(offload_to_json(o, graph));
+  for (size_t h = 0; h < plan.schedule.host_buffers.size(); ++h)
+    host_buffers.push_back(
+        host_buffer_to_json(plan.schedule.host_buffers[h], plan.host_offsets.at(h), graph));
   for (size_t c = 0; c < plan.peak_by_category.size(); ++c)
     categories[std::string(kCategoryNames[c])] = plan.peak_by_category[c];
   for (const char* axis : kMeshAxes) mesh[axis] = 1;
@@ -138,11 +206,13 @@ json to_json(const Plan& plan, const Graph& graph) {
       {"budget_bytes", plan.budget_bytes},
       {"settings", {{"strategy", plan.strategy}, {"cost_model", plan.cost_model}}},
       {"predicted_peak_bytes", plan.arena_bytes},
+      {"host_bytes", plan.host_bytes},
       {"live_bytes", plan.live_bytes},
       {"peak_step", plan.peak_step},
       {"categories", std::move(categories)},
       {"unplanned_peak_bytes", plan.unplanned_peak_bytes},
       {"predicted_seconds", plan.predicted_seconds},
+      {"copy_seconds", plan.copy_seconds},
       {"unplanned_seconds", plan.unplanned_seconds},
       {"lower_bound_seconds", plan.lower_bound_seconds},
       {"gap", plan.gap},
@@ -151,7 +221,9 @@ json to_json(const Plan& plan, const Graph& graph) {
       {"order", std::move(order)},
       {"phases", std::move(phases)},
       {"step_seconds", plan.step_seconds},
+      {"offloads", std::move(offloads)},
       {"buffers", std::move(buffers)},
+      {"host_buffers", std::move(host_buffers)},
   };
 }
 
@@ -168,6 +240,8 @@ Plan plan_from_json(const json& document, const Graph& graph, const std::string&
   settings.finish();
   try {
     plan.schedule = make_schedule(graph, read_order(root, graph), traits_of(plan.device));
+    read_offloads(root, graph, plan);
+    read_host_buffers(root, graph, plan);
     read_buffers(root, graph, plan);
     finish_plan(graph, plan);
   } catch (const Error& error) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "planner/offload/plan.h"
 #include "planner/remat/lower_bound.h"
 #include "planner/remat/strategy.h"
 
@@ -28,6 +29,9 @@ void check(const Graph& graph, const PlanRequest& request) {
   if (request.device.threads < 1 || request.device.page_bytes < kArenaAlignment || request.micro_batches < 1)
     throw Error("cannot plan", "device", "threads, page size and micro-batches must be positive",
                 "check the request");
+  if (request.offload.any() && !(request.host_link.bytes_per_second > 0))
+    throw Error("cannot plan", "offload", "how fast the device copies from and to the host is not known",
+                "give a --device with host_bytes_per_second");
 }
 
 std::optional<Choice> fastest(const RematProblem& problem, const std::vector<const Strategy*>& strategies,
@@ -96,6 +100,7 @@ Plan to_plan(const Graph& graph, const PlanRequest& request, const RematProblem&
 
 PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
   check(graph, request);
+  if (request.offload.any() && request.budget_bytes > 0) return make_offload_plan(graph, request);
   const auto start = std::chrono::steady_clock::now();
   const auto chosen = find_strategies(request.strategy);
   const RematProblem problem(graph, request.times.seconds, request.device, request.micro_batches);

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "planner/cost/op_times.h"
+#include "planner/offload/absences.h"
+#include "planner/offload/copy_times.h"
 #include "planner/plan.h"
 #include "planner/remat/search_control.h"
 
@@ -17,7 +19,11 @@ struct PlanRequest {
   PlanDevice device;
   int micro_batches = 1;          ///< as the graph was made for
   std::string strategy = "auto";  ///< a name of remat/strategy.h, or "auto": the best of all
-  OpTimes times;                  ///< of each op of the graph (cost/op_times.h)
+  /// What may leave the arena for the host's memory where that is faster than to recompute, or nothing else
+  /// fits; if anything, over `host_link`.
+  OffloadKinds offload = {.activations = false, .states = false};
+  HostLink host_link;
+  OpTimes times;  ///< of each op of the graph (cost/op_times.h)
   /// How long to look for a faster plan. 0: as long as a fixed number of tries takes, which gives the same
   /// plan on every machine.
   double time_limit_seconds = 0;
@@ -32,8 +38,8 @@ struct PlanResult {
   int64_t smallest_feasible_bytes = 0;  ///< 0 with a plan; otherwise a budget for which there is one
 };
 
-/// Throws Error where the budget is negative, the strategy unknown, the times are not this graph's, or the
-/// graph cannot be run in several micro-batches.
+/// Throws Error where the budget is negative, there is no link to offload over, the strategy unknown, the
+/// times are not this graph's, or the graph cannot be run in several micro-batches.
 PlanResult make_plan(const Graph& graph, const PlanRequest& request);
 
 }  // namespace tidemark

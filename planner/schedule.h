@@ -32,10 +32,43 @@ struct Step {
   int32_t workspace = kNone;     ///< buffer of the scratch space, kNone where the op needs none
 };
 
+/// Storage in the host's memory, outside the arena.
+struct HostBuffer {
+  ValueId value = kNone;
+  int64_t bytes = 0;
+  int32_t first_step = 0;   ///< inclusive
+  int32_t last_step = 0;    ///< inclusive
+  bool persistent = false;  ///< the value lives here between steps, and is in the arena only for a while
+  bool operator==(const HostBuffer&) const = default;
+};
+
+/// A copy that runs beside the steps. Point p lies between step p - 1 and step p; at a point, copies to the
+/// host come before copies from it, which may therefore fill what those have emptied.
+struct Transfer {
+  bool to_host = false;
+  int32_t buffer = kNone;  ///< of the schedule's buffers
+  int32_t host = kNone;    ///< of its host buffers
+  int32_t begin = 0;       ///< the point from which on it may run
+  int32_t end = 0;         ///< the point by which it is done, the same as begin or later
+  bool operator==(const Transfer&) const = default;
+};
+
 struct Schedule {
   std::vector<Step> steps;
   std::vector<Buffer> buffers;
+  std::vector<HostBuffer> host_buffers = {};
+  std::vector<Transfer> transfers = {};
 };
+
+/// Of each point, indices into Schedule::transfers.
+struct TransferPoints {
+  struct Point {
+    std::vector<int32_t> send, sent;      ///< to the host: may start, must be done; behind step p - 1
+    std::vector<int32_t> fetch, fetched;  ///< from the host, before step p
+  };
+  std::vector<Point> points;  ///< one more than steps
+};
+TransferPoints transfer_points(const Schedule& schedule);
 
 /// Whether an order may hold the op more than once: a forward op that updates nothing in place.
 bool may_run_again(const Op& op);

@@ -19,6 +19,8 @@ namespace tidemark {
 struct RuntimeOptions {
   int threads = 0;  ///< 0: the plan's; more than the plan's is refused, its workspaces are sized for that
   GuardMode guard = GuardMode::off;
+  /// On a CPU, copies run when their windows close, not when they open: tests see that both give the same.
+  bool late_copies = false;
 };
 
 class Backend {
@@ -31,8 +33,10 @@ class Backend {
   /// What the host reads and writes, between runs, of a buffer that outlives the step. An input's address and
   /// an output's stay good; that of a parameter or a state, until the next run.
   virtual void* host(int32_t buffer) = 0;
+  /// The bytes of a host buffer that is persistent (HostBuffer), between runs.
+  virtual void* offloaded(int32_t host_buffer) = 0;
 
-  /// Bytes of memory that the arena really takes.
+  /// Bytes of memory that the arena really takes, without the host's memory for what is offloaded.
   virtual int64_t resident_bytes() const = 0;
   virtual int threads() const = 0;
 };

@@ -15,7 +15,10 @@ std::string why_no_cuda() {
 }
 
 CudaBackend::CudaBackend(const Graph& graph, const Plan& plan, const RuntimeOptions& options)
-    : plan_(plan), arena_(plan.arena_bytes), args_(bind_steps(graph, plan, arena_.data())) {
+    : plan_(plan),
+      arena_(plan.arena_bytes),
+      copies_(plan, arena_.data(), device_.stream()),
+      args_(bind_steps(graph, plan, arena_.data())) {
   if (options.guard != GuardMode::off)
     throw Error("cannot guard", "CUDA", "the guards are for the CPU's arena",
                 "run under compute-sanitizer, or plan for the CPU");
@@ -111,8 +114,11 @@ void CudaBackend::launch(int32_t begin, int32_t end, bool captured) {
   };
   for (int32_t s = begin; s < end; ++s) {
     record(s);
+    copies_.before(s);
     kernels_[static_cast<size_t>(s)](args_[static_cast<size_t>(s)], device_);
+    copies_.behind(s);
   }
+  copies_.join();
   record(end);
 }
 

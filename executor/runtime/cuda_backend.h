@@ -10,6 +10,7 @@
 #include "executor/device/cuda_device.h"
 #include "executor/ops/cuda_registry.h"
 #include "executor/runtime/backend.h"
+#include "executor/runtime/cuda_copies.h"
 #include "executor/runtime/cuda_memory.h"
 
 namespace tidemark {
@@ -21,6 +22,7 @@ class CudaBackend : public Backend {
 
   void run(int32_t begin, int32_t end, std::vector<TimeSpan>& times) override;
   void* host(int32_t buffer) override;
+  void* offloaded(int32_t host_buffer) override { return copies_.host(host_buffer); }
   int64_t resident_bytes() const override { return arena_.measured_bytes(); }
   int threads() const override { return plan_.device.threads; }
 
@@ -52,6 +54,7 @@ class CudaBackend : public Backend {
   const Plan& plan_;
   device::CudaDevice device_;
   DeviceArena arena_;
+  CudaCopies copies_;
   std::vector<KernelArgs> args_;
   std::vector<CudaKernel> kernels_;
   std::vector<Ids> ids_;

@@ -44,18 +44,22 @@ void Guard::fill_nan(int32_t buffer) {
 void Guard::before(int32_t step) {
   if (mode_ == GuardMode::scribble)
     for (int32_t b : born_[static_cast<size_t>(step)]) fill_nan(b);
+}
+
+void Guard::admit(int32_t step) {
   if (mode_ != GuardMode::poison) return;
   ASAN_POISON_MEMORY_REGION(arena_.data(), static_cast<size_t>(arena_.bytes()));
   const Step& s = plan_.schedule.steps[static_cast<size_t>(step)];
-  const auto admit = [&](int32_t buffer) {
-    if (buffer == kNone) return;
-    [[maybe_unused]] const auto i = static_cast<size_t>(buffer);
-    ASAN_UNPOISON_MEMORY_REGION(arena_.data() + plan_.offsets[i],
-                                static_cast<size_t>(plan_.schedule.buffers[i].bytes));
-  };
-  for (int32_t b : s.inputs) admit(b);
-  for (int32_t b : s.outputs) admit(b);
-  admit(s.workspace);
+  for (int32_t b : s.inputs) admit_buffer(b);
+  for (int32_t b : s.outputs) admit_buffer(b);
+  admit_buffer(s.workspace);
+}
+
+void Guard::admit_buffer(int32_t buffer) {
+  if (mode_ != GuardMode::poison || buffer == kNone) return;
+  [[maybe_unused]] const auto i = static_cast<size_t>(buffer);
+  ASAN_UNPOISON_MEMORY_REGION(arena_.data() + plan_.offsets[i],
+                              static_cast<size_t>(plan_.schedule.buffers[i].bytes));
 }
 
 void Guard::after(int32_t step) {

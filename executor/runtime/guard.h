@@ -28,6 +28,9 @@ class Guard {
   Guard(GuardMode mode, const Plan& plan, Arena& arena);
 
   void before(int32_t step);
+  /// Behind before() and the copies: the step may touch its operands.
+  void admit(int32_t step);
+  void admit_buffer(int32_t buffer);  ///< until the next step, a copy may touch it
   void after(int32_t step);
   /// Between the phases of a step the caller may read and write what is live.
   void open();

@@ -30,6 +30,16 @@ std::vector<int32_t> final_buffers(const Graph& graph, const Schedule& schedule)
   return buffers;
 }
 
+/// Of each value, the host buffer that it lives in, or kNone: the versions of a state share one.
+std::vector<int32_t> homes(const Graph& graph, const Schedule& schedule) {
+  std::vector<int32_t> homes(graph.values().size(), kNone);
+  for (const Transfer& t : schedule.transfers)
+    if (schedule.host_buffers[static_cast<size_t>(t.host)].persistent)
+      for (ValueId v : schedule.buffers[static_cast<size_t>(t.buffer)].values)
+        homes[static_cast<size_t>(v)] = t.host;
+  return homes;
+}
+
 }  // namespace
 
 Runtime::Runtime(const Graph& graph, const Plan& plan, const RuntimeOptions& options)
@@ -37,6 +47,7 @@ Runtime::Runtime(const Graph& graph, const Plan& plan, const RuntimeOptions& opt
       plan_(checked_plan(graph, plan)),
       backend_(make_backend(graph, plan, options)),
       final_buffer_(final_buffers(graph, plan.schedule)),
+      home_(homes(graph, plan.schedule)),
       times_(plan.schedule.steps.size()) {
   const std::array<int32_t, kPhaseCount> starts = phase_starts(graph_, plan.schedule);
   const int32_t forward = starts[static_cast<size_t>(Phase::forward)];
@@ -47,6 +58,8 @@ Runtime::Runtime(const Graph& graph, const Plan& plan, const RuntimeOptions& opt
 }
 
 void* Runtime::data(ValueId value) const {
+  if (const int32_t home = home_.at(static_cast<size_t>(value)); home != kNone)
+    return backend_->offloaded(home);
   const int32_t buffer = final_buffer_.at(static_cast<size_t>(value));
   if (buffer == kNone)
     throw InternalError("the value '" + graph_.value(value).name + "' does not outlive the step");

@@ -58,6 +58,7 @@ class Runtime {
   const Plan& plan_;
   std::unique_ptr<Backend> backend_;
   std::vector<int32_t> final_buffer_;  ///< of each value: where it is after the last step, or kNone
+  std::vector<int32_t> home_;          ///< of each value: the host buffer that it lives in, or kNone
   std::vector<TimeSpan> times_;
   Range prepare_, body_, optimize_;
 };

@@ -22,19 +22,29 @@ struct Occupant {
   int32_t first_step = 0;
 };
 
-/// Of each buffer, in the order of the steps. What lives all the time keeps the name and the maker of what it
+/// Of each buffer, in the order of the steps. What outlives the step keeps the name and the maker of what it
 /// was at first, however often it is updated in place: a parameter has no maker.
 std::vector<std::vector<Occupant>> occupants(const Graph& graph, const Schedule& schedule) {
   std::vector<std::vector<Occupant>> all(schedule.buffers.size());
+  std::vector<bool> outlives(schedule.buffers.size(), false);
   for (size_t i = 0; i < all.size(); ++i)
     if (const Buffer& b = schedule.buffers[i]; b.persistent) {
+      outlives[i] = true;
       const ValueId first = b.values.front();
       all[i].push_back({first, graph.value(first).producer, b.first_step});
     }
+  for (const Transfer& t : schedule.transfers) {
+    if (schedule.host_buffers[static_cast<size_t>(t.host)].persistent)
+      outlives[static_cast<size_t>(t.buffer)] = true;
+    if (t.to_host) continue;
+    const Buffer& b = schedule.buffers[static_cast<size_t>(t.buffer)];
+    all[static_cast<size_t>(t.buffer)].push_back(
+        {b.values.front(), graph.value(b.values.front()).producer, b.first_step});
+  }
   for (size_t s = 0; s < schedule.steps.size(); ++s) {
     const Step& step = schedule.steps[s];
     const auto take = [&](int32_t buffer, ValueId value) {
-      if (buffer == kNone || schedule.buffers[static_cast<size_t>(buffer)].persistent) return;
+      if (buffer == kNone || outlives[static_cast<size_t>(buffer)]) return;
       all[static_cast<size_t>(buffer)].push_back({value, step.op, static_cast<int32_t>(s)});
     };
     for (size_t k = 0; k < step.outputs.size(); ++k) take(step.outputs[k], graph.op(step.op).outputs[k]);
@@ -74,6 +84,7 @@ std::vector<TraceBuffer> trace_buffers(const Graph& graph, const Plan& plan) {
       row.offset = plan.offsets[i];
       row.first_step = all[i][k].first_step;
       row.last_step = k + 1 < all[i].size() ? all[i][k + 1].first_step - 1 : b.last_step;
+      if (row.last_step < row.first_step) continue;  // it came back and was updated in the same step
       row.persistent = b.persistent;
       rows.push_back(std::move(row));
     }

@@ -22,6 +22,7 @@ struct DeviceSpeed {
   double bf16_flops_per_second = 0;  ///< 0: the same
   double bytes_per_second = 0;       ///< between the chip and memory, streaming
   double seconds_per_op = 0;         ///< to start one op
+  double host_bytes_per_second = 0;  ///< of a GPU, between its memory and the host's, each way; 0: unknown
   int threads = 0;                   ///< that it was calibrated with; 0: does not matter
   /// Of a calibrated device, by kind_and_dtype(): how far from the roofline ops of the kind are, by ascending
   /// model_seconds. Between two of them the factor is interpolated over the logarithm of the time.

@@ -61,6 +61,7 @@ DeviceSpeed device_speed_from_json(const json& document, const std::string& wher
                                           "bf16_flops_per_second",
                                           "bytes_per_second",
                                           "seconds_per_op",
+                                          "host_bytes_per_second",
                                           "threads",
                                           "kinds",
                                           "note"};
@@ -77,6 +78,7 @@ DeviceSpeed device_speed_from_json(const json& document, const std::string& wher
           .bf16_flops_per_second = read("bf16_flops_per_second", positive, false),
           .bytes_per_second = read("bytes_per_second", positive, true),
           .seconds_per_op = read("seconds_per_op", not_negative, true),
+          .host_bytes_per_second = read("host_bytes_per_second", positive, false),
           .threads = read("threads", threads_in, false),
           .kinds = read("kinds", kinds_in, false)};
 }
@@ -86,6 +88,7 @@ json to_json(const DeviceSpeed& speed) {
                    {"bytes_per_second", speed.bytes_per_second},
                    {"seconds_per_op", speed.seconds_per_op}};
   if (speed.bf16_flops_per_second > 0) document["bf16_flops_per_second"] = speed.bf16_flops_per_second;
+  if (speed.host_bytes_per_second > 0) document["host_bytes_per_second"] = speed.host_bytes_per_second;
   if (speed.threads > 0) document["threads"] = speed.threads;
   for (const auto& [kind, curve] : speed.kinds)
     for (const Slowdown& s : curve) document["kinds"][kind].push_back({s.model_seconds, s.factor});

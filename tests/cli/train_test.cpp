@@ -39,6 +39,18 @@ TEST_F(Train, APlanHoldsAndChangesNoNumber) {
   }
 }
 
+TEST_F(Train, AnOffloadHoldsAndChangesNoNumber) {
+  const json whole = json_of(train({"--steps", "3"}));
+  const json planned =
+      json_of(train({"--steps", "3", "--budget", "80%", "--offload", "all", "--strategy", "keep-all"}));
+  EXPECT_EQ(planned["losses"], whole["losses"]);
+  EXPECT_EQ(planned["measured_peak_bytes"], planned["predicted_peak_bytes"]);
+  EXPECT_LE(planned["measured_peak_bytes"].get<double>(), 0.8 * whole["measured_peak_bytes"].get<double>());
+  const Output text =
+      run({"plan", "--model", "llama-tiny", "--budget", "80%", "--offload", "all", "--strategy", "keep-all"});
+  EXPECT_THAT(text.out, HasSubstr("of host memory, which is the same RAM"));
+}
+
 TEST_F(Train, SavesOnATermination) {
   for (int signal : {SIGINT, SIGTERM}) {
     const std::string saved = path("saved" + std::to_string(signal));

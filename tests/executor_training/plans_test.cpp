@@ -19,19 +19,27 @@ std::string label(const std::string& preset, const Plan& plan, int threads) {
          std::to_string(threads) + " threads";
 }
 
-class Plans : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Presets, Plans, ::testing::ValuesIn(kPresets), [](const auto& preset) {
+std::string test_name(const ::testing::TestParamInfo<const char*>& preset) {
   std::string name = preset.param;
   for (char& c : name)
     if (c == '-') c = '_';
   return name;
-});
+}
+
+// Under a sanitizer, the guards alone are tried on every preset.
+class Plans : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Presets, Plans,
+                         kSanitized ? ::testing::Values("lstm-tiny", "fvsbn-tiny", "made-tiny", "s4-tiny")
+                                    : ::testing::ValuesIn(kPresets),
+                         test_name);
+class GuardedPlans : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Presets, GuardedPlans, ::testing::ValuesIn(kPresets), test_name);
 
 TEST_P(Plans, NeverChangeLossOrGradients) {
   for (DType dtype : {DType::f32, DType::bf16}) {
     const Tiny tiny({.preset = GetParam(), .dtype = dtype, .optimizer = false});
     const Bits expected = gradient_bits(tiny, tiny.keep_all(1));
-    for (int threads : {1, 2})
+    for (int threads : kThreads)
       for (const Plan& plan : tiny.plans(threads))
         expect_same(gradient_bits(tiny, plan), expected, label(GetParam(), plan, threads));
   }
@@ -41,7 +49,7 @@ TEST_P(Plans, NeverChangeATrainingRun) {
   for (int micro_batches : {1, 3}) {
     const Tiny tiny({.preset = GetParam(), .micro_batches = micro_batches});
     const Bits expected = training_bits(tiny, tiny.keep_all(1), 4);
-    for (int threads : {1, 2})
+    for (int threads : kThreads)
       for (const Plan& plan : tiny.plans(threads))
         expect_same(training_bits(tiny, plan, 4), expected, label(GetParam(), plan, threads));
   }
@@ -77,7 +85,7 @@ TEST_P(Plans, RunOnFewerThreadsThanTheyWereMadeFor) {
 TEST_P(Plans, PredictThePeakToTheByte) {
   for (int micro_batches : {1, 2}) {
     const Tiny tiny({.preset = GetParam(), .micro_batches = micro_batches});
-    for (int threads : {1, 2})
+    for (int threads : kThreads)
       for (const Plan& plan : tiny.plans(threads)) {
         TinyRun run(tiny, plan);
         Session session(run.runtime, {}, 0);
@@ -87,8 +95,21 @@ TEST_P(Plans, PredictThePeakToTheByte) {
   }
 }
 
+TEST_P(Plans, MayCopyLateOrEarly) {
+  const Tiny tiny({.preset = GetParam(), .micro_batches = 3});
+  const Bits expected = training_bits(tiny, tiny.keep_all(), 3);
+  size_t copies = 0;
+  for (const Plan& plan : tiny.offload_plans()) {
+    copies += plan.schedule.transfers.size();
+    for (bool late : {false, true})
+      expect_same(training_bits(tiny, plan, 3, {.guard = GuardMode::scribble, .late_copies = late}), expected,
+                  label(GetParam(), plan, 2) + (late ? ", late" : ", early"));
+  }
+  EXPECT_GT(copies, 0u);
+}
+
 // Every op within its operands, every buffer within its life.
-TEST_P(Plans, HoldUnderTheGuards) {
+TEST_P(GuardedPlans, HoldTheNumbers) {
   const GuardMode guard = can_poison() ? GuardMode::poison : GuardMode::scribble;
   for (int micro_batches : {1, 2}) {
     const Tiny tiny({.preset = GetParam(), .micro_batches = micro_batches});

@@ -18,6 +18,7 @@
 #include "executor/training/state.h"
 #include "graph/autodiff.h"
 #include "planner/planner.h"
+#include "tests/sanitized.h"
 
 namespace tidemark {
 
@@ -28,6 +29,12 @@ struct TinyOptions {
   bool optimizer = true;  ///< without: gradients are the graph's outputs
   bool clip = true;       ///< without: a parameter can be updated as soon as its gradient is there
 };
+
+constexpr int kPatience = 12;
+
+inline const std::vector<const char*> kStrategies =
+    kSanitized ? std::vector{"local-search"} : std::vector{"local-search", "chain-dp", "sqrt"};
+inline const std::vector<int> kThreads = kSanitized ? std::vector{2} : std::vector{1, 2};
 
 /// A preset's graph for a batch, its plans and its runs.
 struct Tiny {
@@ -45,9 +52,14 @@ struct Tiny {
     graph = make_training_graph(model->build(spec), training);
   }
 
-  PlanResult request(const std::string& strategy, int64_t budget, int threads = 2) const {
+  PlanResult request(const std::string& strategy, int64_t budget, int threads = 2,
+                     OffloadKinds offload = {.activations = false, .states = false}) const {
     PlanRequest r;
     r.strategy = strategy;
+    r.offload = offload;
+    r.host_link = {.bytes_per_second = 10e9, .overlaps = true};
+    // Any plan will do, so none is searched for long.
+    if (!offload.any()) r.stop = [asked = 0]() mutable { return ++asked > kPatience; };
     r.budget_bytes = budget;
     r.device.threads = threads;
     r.micro_batches = micro_batches;
@@ -56,14 +68,27 @@ struct Tiny {
   }
   Plan keep_all(int threads = 2) const { return request("keep-all", 0, threads).plan.value(); }
 
-  /// The smallest plan that each strategy can make, and plans for half of what could be saved.
+  /// The smallest plan that each strategy can make, plans for half of what could be saved, and plans that
+  /// offload.
   std::vector<Plan> plans(int threads = 2) const {
     std::vector<Plan> list = {keep_all(threads)};
     const int64_t most = list.front().arena_bytes;
-    for (const char* strategy : {"sqrt", "chain-dp", "local-search"}) {
-      const int64_t least = request(strategy, 1, threads).smallest_feasible_bytes;
+    int64_t least = 0;
+    for (const char* strategy : kStrategies) {
+      least = request(strategy, 1, threads).smallest_feasible_bytes;
       for (int64_t budget : {least, (least + most) / 2})
         list.push_back(request(strategy, budget, threads).plan.value());
+    }
+    for (Plan& plan : offload_plans(threads)) list.push_back(std::move(plan));
+    return list;
+  }
+
+  /// The smallest of what each kind of offload can make of keeping all.
+  std::vector<Plan> offload_plans(int threads = 2) const {
+    std::vector<Plan> list;
+    for (const OffloadKinds& kinds : {OffloadKinds{true, true}, {true, false}, {false, true}}) {
+      const int64_t least = request("keep-all", 1, threads, kinds).smallest_feasible_bytes;
+      list.push_back(request("keep-all", least, threads, kinds).plan.value());
     }
     return list;
   }

@@ -130,8 +130,8 @@ TEST_F(PlanFile, RefusesMissingUnknownAndMistypedFields) {
     }
   }
   json unknown = document_;
-  unknown["offload"] = true;
-  EXPECT_THAT(error_of(unknown), HasSubstr("offload"));
+  unknown["colour"] = true;
+  EXPECT_THAT(error_of(unknown), HasSubstr("colour"));
   EXPECT_THAT(error_of(json::array()), HasSubstr("not a JSON object"));
 }
 

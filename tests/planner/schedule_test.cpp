@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
-#include <map>
 #include <numeric>
 
 #include "base/error.h"
@@ -13,6 +11,7 @@
 #include "planner/graph_view.h"
 #include "tests/planner/graphs.h"
 #include "tests/planner/random_graph.h"
+#include "tests/planner/symbolic_run.h"
 
 namespace tidemark {
 namespace {
@@ -20,46 +19,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr DeviceTraits kDevice{.threads = 2};
-
-/// What a value is, symbolically: which op made it of what.
-std::string content(const Graph& graph, OpId id, size_t output, const std::vector<std::string>& inputs) {
-  std::string text = graph.op(id).name + ":" + std::to_string(output) + "(";
-  for (const std::string& in : inputs) text += std::to_string(std::hash<std::string>{}(in)) + ",";
-  return text + ")";
-}
-
-/// Runs the schedule on buffers that hold garbage outside their lives; every read must find what a machine
-/// with unbounded storage finds.
-void expect_runs(const Graph& graph, const Schedule& schedule) {
-  std::map<ValueId, std::string> unbounded;
-  std::vector<std::string> buffers(schedule.buffers.size(), "garbage");
-  for (size_t v = 0; v < graph.values().size(); ++v)
-    if (graph.values()[v].producer == kNone) unbounded[static_cast<ValueId>(v)] = graph.values()[v].name;
-  for (size_t b = 0; b < buffers.size(); ++b)
-    if (schedule.buffers[b].persistent) buffers[b] = graph.value(schedule.buffers[b].values.front()).name;
-  for (size_t s = 0; s < schedule.steps.size(); ++s) {
-    const Step& step = schedule.steps[s];
-    const Op& op = graph.op(step.op);
-    for (size_t b = 0; b < buffers.size(); ++b)
-      if (static_cast<int32_t>(s) < schedule.buffers[b].first_step ||
-          static_cast<int32_t>(s) > schedule.buffers[b].last_step)
-        buffers[b] = "garbage";
-    std::vector<std::string> inputs;
-    for (size_t i = 0; i < op.inputs.size(); ++i) {
-      if (op.inputs[i] == kNone) continue;
-      inputs.push_back(unbounded.at(op.inputs[i]));
-      ASSERT_EQ(buffers[static_cast<size_t>(step.inputs[i])], inputs.back())
-          << "step " << s << " input " << i << " of " << op.name;
-    }
-    for (size_t i = 0; i < op.outputs.size(); ++i) {
-      if (op.outputs[i] == kNone) continue;
-      unbounded[op.outputs[i]] = content(graph, step.op, i, inputs);
-      buffers[static_cast<size_t>(step.outputs[i])] = unbounded[op.outputs[i]];
-    }
-  }
-  for (ValueId v : graph.outputs())
-    EXPECT_THAT(buffers, testing::Contains(unbounded.at(v))) << graph.value(v).name;
-}
 
 bool read_before_remade(const Graph& graph, const Schedule& schedule, ValueId value, size_t after) {
   for (size_t s = after + 1; s < schedule.steps.size(); ++s) {
@@ -118,7 +77,7 @@ TEST(Schedule, RandomOrdersReadWhatTheyMeanTo) {
     const std::vector<OpId> order = random.order();
     const Schedule schedule = make_schedule(random.graph(), order, kDevice);
     ASSERT_EQ(schedule.steps.size(), order.size());
-    expect_runs(random.graph(), schedule);
+    test::expect_runs(random.graph(), schedule);
     expect_tight(random.graph(), schedule);
     if (HasFailure()) return;
   }
