@@ -9,11 +9,14 @@
 namespace tidemark {
 namespace {
 
-PlanResult request(const Tiny& tiny, const std::string& strategy, int64_t budget) {
+PlanResult request(const Tiny& tiny, const std::string& strategy, int64_t budget,
+                   OffloadKinds offload = {.activations = false, .states = false}) {
   PlanRequest r;
   r.strategy = strategy;
   r.budget_bytes = budget;
   r.device = plan_device("cuda", 1);
+  r.offload = offload;
+  r.host_link = {.bytes_per_second = 20e9, .overlaps = true};
   r.micro_batches = tiny.micro_batches;
   r.times = analytic_times(tiny.graph, cpu_speed(1));
   return make_plan(tiny.graph, r);
@@ -57,6 +60,11 @@ TEST_P(Families, NoPlanChangesTheBits) {
   for (const char* strategy : {"sqrt", "chain-dp", "local-search"}) {
     const int64_t least = request(tiny, strategy, 1).smallest_feasible_bytes;
     expect_same(training_bits(tiny, plan_for_cuda(tiny, strategy, least), 4), expected, strategy);
+  }
+  for (const OffloadKinds& kinds : {OffloadKinds{true, false}, {false, true}, {true, true}}) {
+    const int64_t least = request(tiny, "keep-all", 1, kinds).smallest_feasible_bytes;
+    const Plan plan = request(tiny, "keep-all", least, kinds).plan.value();
+    expect_same(training_bits(tiny, plan, 4), expected, plan.strategy);
   }
 }
 
