@@ -144,6 +144,25 @@ TEST_P(Plans, ALifeCutShortShows) {
   EXPECT_EQ(cut > 0, family != "fvsbn" && family != "nade");
 }
 
+// And so does a copy that comes a step too late.
+TEST_P(Plans, ACopyThatComesTooLateShows) {
+  const Tiny tiny({.preset = GetParam(), .optimizer = false});
+  const RuntimeOptions options{.guard = GuardMode::scribble, .late_copies = true};
+  const std::vector<Plan> plans = tiny.offload_plans();
+  const Plan& plan = plans[1];  // activations
+  const Bits expected = gradient_bits(tiny, plan, options);
+  int late = 0;
+  for (size_t t = 0; t < plan.schedule.transfers.size() && late < 3; ++t) {
+    if (plan.schedule.transfers[t].to_host) continue;
+    Plan wrong = plan;
+    ++wrong.schedule.transfers[t].end;
+    EXPECT_NE(gradient_bits(tiny, wrong, options), expected) << "transfer " << t;
+    ++late;
+  }
+  // What fills the memory of one hidden layer is needed all at once.
+  EXPECT_EQ(late > 0, tiny.model->pixels() == 0);
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // shadows grow with what is touched
 TEST_P(Plans, LeaveNothingToOtherMemory) {
   const Tiny tiny({.preset = GetParam(), .micro_batches = 2});
