@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/ticks.h"
 #include "base/units.h"
 #include "cli/pareto.h"
 
@@ -8,14 +9,13 @@ namespace tidemark::cli {
 namespace {
 
 constexpr double kWidth = 720, kHeight = 440, kLeft = 90, kRight = 30, kTop = 50, kBottom = 60;
-constexpr int kTicks = 5;
+constexpr int kTicks = 6;  // along an axis, at most about
 
 /// Values from..to on an axis whose ends lie at two places of the picture.
 struct Axis {
   double from, to, begin, end;
 
   double at(double value) const { return begin + (value - from) / (to - from) * (end - begin); }
-  double tick(int i) const { return from + (to - from) * i / kTicks; }
 };
 
 /// Some air around; of a single value, too.
@@ -53,11 +53,13 @@ std::string line(double x1, double y1, double x2, double y2, const char* colour)
 
 std::string grid(const Axis& x, const Axis& y) {
   std::string svg;
-  for (int i = 0; i <= kTicks; ++i) {
-    const double column = x.at(x.tick(i)), row = y.at(y.tick(i));
-    svg += line(column, y.begin, column, y.end, "#e4e4e4") + line(x.begin, row, x.end, row, "#e4e4e4");
-    svg += label(column, y.begin + 18, "middle", format_bytes(static_cast<int64_t>(x.tick(i))));
-    svg += label(x.begin - 8, row + 4, "end", format_seconds(y.tick(i)));
+  for (const Tick& t : byte_ticks(x.from, x.to, kTicks)) {
+    const double column = x.at(t.value);
+    svg += line(column, y.begin, column, y.end, "#e4e4e4") + label(column, y.begin + 18, "middle", t.label);
+  }
+  for (const Tick& t : second_ticks(y.from, y.to, kTicks)) {
+    const double row = y.at(t.value);
+    svg += line(x.begin, row, x.end, row, "#e4e4e4") + label(x.begin - 8, row + 4, "end", t.label);
   }
   return svg + line(x.begin, y.begin, x.end, y.begin, "#333") +
          line(x.begin, y.begin, x.begin, y.end, "#333");

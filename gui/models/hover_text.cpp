@@ -1,7 +1,7 @@
 #include "gui/models/hover_text.h"
 
+#include "base/ticks.h"
 #include "base/units.h"
-#include "gui/models/ticks.h"
 
 namespace tidemark::gui {
 namespace {
@@ -42,7 +42,7 @@ QString buffer_rows(const StepClock& clock, size_t segment, const TraceBuffer& b
 QString op_rows(const Scene& scene, const Segment& s) {
   const ProgramStep& step = scene.main.program->steps[static_cast<size_t>(s.step)];
   const std::string kind = step.kind.empty() ? "" : " (" + step.kind + ")";
-  const std::string when = position_text(AxisUnit::seconds, s.time) + ", step " + format_count(s.step);
+  const std::string when = fine_seconds(s.time) + ", step " + format_count(s.step);
   QString rows = row("at", text(when + count_of_micro_batch(scene, s)));
   rows += row("op", text(step.op + kind));
   rows += row("phase", text(std::string(name_of(step.phase)) + (step.recompute ? ", recomputed" : "")));

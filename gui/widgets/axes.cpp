@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ticks.h"
 #include "base/units.h"
-#include "gui/models/ticks.h"
 #include "gui/widgets/theme.h"
 
 namespace tidemark::gui {
@@ -18,7 +18,8 @@ constexpr int kPixelsPerByteTick = 48;
 constexpr int kLeastWithLine = 6;  // pixels; what is narrower stands among others of its kind
 
 std::vector<Tick> time_ticks_of(const PlotGeometry& plot, AxisUnit unit) {
-  return step_ticks(unit, plot.time.begin(), plot.time.end(), plot.area.width() / kPixelsPerTimeTick);
+  const auto ticks = unit == AxisUnit::ops ? count_ticks : second_ticks;
+  return ticks(plot.time.begin(), plot.time.end(), plot.area.width() / kPixelsPerTimeTick);
 }
 
 std::vector<Tick> byte_ticks_of(const PlotGeometry& plot) {

@@ -6,8 +6,8 @@
 #include <QStyledItemDelegate>
 #include <QVBoxLayout>
 
+#include "base/ticks.h"
 #include "base/units.h"
-#include "gui/models/ticks.h"
 #include "gui/widgets/theme.h"
 
 namespace tidemark::gui {
@@ -119,7 +119,7 @@ void BufferPanel::show_caption() {
   caption_->setText(tr("<b>%1 buffers, %2</b>, live at %3 while %4 runs")
                         .arg(QString::fromStdString(format_count(filter_->rowCount())),
                              QString::fromStdString(format_bytes(filter_->bytes())),
-                             QString::fromStdString(position_text(AxisUnit::seconds, s.time)),
+                             QString::fromStdString(fine_seconds(s.time)),
                              QString::fromStdString(op).toHtmlEscaped()));
 }
 

@@ -5,8 +5,8 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "base/ticks.h"
 #include "base/units.h"
-#include "gui/models/ticks.h"
 #include "gui/widgets/axes.h"
 #include "gui/widgets/theme.h"
 
@@ -130,7 +130,7 @@ void Legend::show_cursor() {
   if (curve.clock.empty()) return;
   const Segment& s = curve.clock[state_.cursor()];
   const CategoryBytes& live = curve.program->live[static_cast<size_t>(s.step)];
-  title_->setText(tr("Live at %1").arg(QString::fromStdString(position_text(AxisUnit::seconds, s.time))));
+  title_->setText(tr("Live at %1").arg(QString::fromStdString(fine_seconds(s.time))));
   total_->setText(QString::fromStdString(format_bytes(total(live))));
   for (size_t c = 0; c < kCategoryCount; ++c) items_[c]->set_bytes(live[c]);
 }

@@ -6,7 +6,7 @@
 
 #include "base/units.h"
 #include "gui/models/stack.h"
-#include "gui/models/ticks.h"
+#include "base/ticks.h"
 #include "gui/widgets/axes.h"
 #include "gui/widgets/theme.h"
 

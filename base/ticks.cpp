@@ -1,13 +1,11 @@
-#include "gui/models/ticks.h"
+#include "base/ticks.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 
-#include "base/units.h"
-
-namespace tidemark::gui {
+namespace tidemark {
 namespace {
 
 struct Unit {
@@ -64,15 +62,17 @@ std::vector<Tick> byte_ticks(double low, double high, int most) {
   return ticks(low, high, most, unit, unit.size == 1 ? 1 : 0);
 }
 
-std::vector<Tick> step_ticks(AxisUnit unit, double low, double high, int most) {
-  if (unit == AxisUnit::ops) return ticks(low, high, most, {"", 1}, 1);
+std::vector<Tick> second_ticks(double low, double high, int most) {
   return ticks(low, high, most, unit_for(kTimeUnits, std::max(std::abs(low), std::abs(high))), 0);
 }
 
-std::string position_text(AxisUnit unit, double position) {
-  if (unit == AxisUnit::ops) return "op " + format_count(std::llround(position));
-  const Unit u = unit_for(kTimeUnits, position);
-  return with_unit(position / u.size, 3, u.name);
+std::vector<Tick> count_ticks(double low, double high, int most) {
+  return ticks(low, high, most, {"", 1}, 1);
 }
 
-}  // namespace tidemark::gui
+std::string fine_seconds(double seconds) {
+  const Unit u = unit_for(kTimeUnits, seconds);
+  return with_unit(seconds / u.size, 3, u.name);
+}
+
+}  // namespace tidemark

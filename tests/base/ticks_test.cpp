@@ -1,4 +1,4 @@
-#include "gui/models/ticks.h"
+#include "base/ticks.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-namespace tidemark::gui {
+namespace tidemark {
 namespace {
 
 std::vector<std::string> labels(const std::vector<Tick>& ticks) {
@@ -26,13 +26,11 @@ TEST(ByteTicks, CountInOneBinaryUnit) {
   EXPECT_THAT(labels(byte_ticks(0, 3, 10)), ElementsAre("0 B", "1 B", "2 B", "3 B"));
 }
 
-TEST(StepTicks, CountSecondsInTheirUnit) {
-  EXPECT_THAT(labels(step_ticks(AxisUnit::seconds, 0, 0.0045, 5)),
-              ElementsAre("0 ms", "1 ms", "2 ms", "3 ms", "4 ms"));
-  EXPECT_THAT(labels(step_ticks(AxisUnit::seconds, 0, 3e-5, 3)),
-              ElementsAre("0 µs", "10 µs", "20 µs", "30 µs"));
-  EXPECT_THAT(labels(step_ticks(AxisUnit::seconds, 1.2, 1.45, 3)), ElementsAre("1.2 s", "1.3 s", "1.4 s"));
-  EXPECT_THAT(labels(step_ticks(AxisUnit::ops, 10, 31, 3)), ElementsAre("10", "20", "30"));
+TEST(SecondTicks, CountInTheirUnit) {
+  EXPECT_THAT(labels(second_ticks(0, 0.0045, 5)), ElementsAre("0 ms", "1 ms", "2 ms", "3 ms", "4 ms"));
+  EXPECT_THAT(labels(second_ticks(0, 3e-5, 3)), ElementsAre("0 µs", "10 µs", "20 µs", "30 µs"));
+  EXPECT_THAT(labels(second_ticks(1.2, 1.45, 3)), ElementsAre("1.2 s", "1.3 s", "1.4 s"));
+  EXPECT_THAT(labels(count_ticks(10, 31, 3)), ElementsAre("10", "20", "30"));
 }
 
 TEST(Ticks, AreRoundNumbersWithinTheirRange) {
@@ -41,8 +39,8 @@ TEST(Ticks, AreRoundNumbersWithinTheirRange) {
     const double low = std::pow(10, static_cast<double>(random() % 1200) / 100 - 6);
     const double high = low + std::pow(10, static_cast<double>(random() % 1200) / 100 - 6);
     const int most = 2 + static_cast<int>(random() % 12);
-    for (const auto& ticks : {byte_ticks(low, high, most), step_ticks(AxisUnit::seconds, low, high, most),
-                              step_ticks(AxisUnit::ops, low, high, most)}) {
+    for (const auto& ticks :
+         {byte_ticks(low, high, most), second_ticks(low, high, most), count_ticks(low, high, most)}) {
       ASSERT_LE(ticks.size(), static_cast<size_t>(most) + 1);
       std::set<std::string> different;
       for (const Tick& t : ticks) {
@@ -56,12 +54,11 @@ TEST(Ticks, AreRoundNumbersWithinTheirRange) {
   EXPECT_TRUE(byte_ticks(5, 5, 4).empty());
 }
 
-TEST(PositionText, NamesTimesAndOps) {
-  EXPECT_EQ(position_text(AxisUnit::seconds, 0.0123456), "12.346 ms");
-  EXPECT_EQ(position_text(AxisUnit::seconds, 2), "2.000 s");
-  EXPECT_EQ(position_text(AxisUnit::seconds, 0), "0.000 ns");
-  EXPECT_EQ(position_text(AxisUnit::ops, 1234), "op 1,234");
+TEST(FineSeconds, NameTheirUnit) {
+  EXPECT_EQ(fine_seconds(0.0123456), "12.346 ms");
+  EXPECT_EQ(fine_seconds(2), "2.000 s");
+  EXPECT_EQ(fine_seconds(0), "0.000 ns");
 }
 
 }  // namespace
-}  // namespace tidemark::gui
+}  // namespace tidemark
