@@ -16,7 +16,8 @@
 namespace tidemark::cli {
 namespace {
 
-/// Of each family the largest preset of at most so many parameters runs, unless models are named.
+/// Of each family the smallest preset and the largest of at most so many parameters run, unless models are
+/// named.
 constexpr int64_t kMostParameters = 10'000'000;
 
 struct Options {
@@ -36,15 +37,17 @@ constexpr Size kSizes[] = {{1, 256}, {8, 256}, {2, 1024}};
 constexpr int64_t kTokensPerImage = 32;  ///< a model of images takes one for as many
 
 std::vector<std::string> models_of_every_family() {
-  std::map<std::string, std::pair<int64_t, std::string>> largest;
+  std::map<std::string, std::map<int64_t, std::string>> families;
   for (const std::string& name : preset_names()) {
     const auto model = model_from_preset(name);
     const int64_t parameters = model->parameter_count();
-    if (parameters > kMostParameters) continue;
-    largest[model->family()] = std::max(largest[model->family()], {parameters, name});
+    if (parameters <= kMostParameters) families[model->family()][parameters] = name;
   }
   std::vector<std::string> names;
-  for (const auto& [family, preset] : largest) names.push_back(preset.second);
+  for (const auto& [family, presets] : families) {
+    names.push_back(presets.begin()->second);
+    if (presets.size() > 1) names.push_back(presets.rbegin()->second);
+  }
   return names;
 }
 

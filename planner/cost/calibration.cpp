@@ -12,7 +12,7 @@ namespace {
 constexpr double kSmallestShare = 0.002;
 
 struct Bin {
-  double log_model = 0, model = 0, seconds = 0;
+  double seconds = 0;
   int count = 0;
 };
 
@@ -23,9 +23,10 @@ bool was_timed(const OpSample& sample) {
 }  // namespace
 
 OpSample op_sample(const OpView& op, double seconds) {
-  return {.kind = kind_and_dtype(op),
+  return {.kind = detailed_kind(op),
           .dtype = compute_dtype(op),
           .work = op.op().def->work(op),
+          .size = size_of(op),
           .seconds = seconds};
 }
 
@@ -66,20 +67,16 @@ DeviceSpeed calibrated_speed(const std::vector<OpSample>& samples, int threads) 
   }
   if (speed.flops_per_second == 0) speed.flops_per_second = speed.bf16_flops_per_second;
 
-  std::map<std::string, std::map<int, Bin>> bins;
+  std::map<std::string, std::map<std::vector<double>, Bin>> bins;
   for (const OpSample& s : samples) {
     if (!was_timed(s)) continue;
-    const double model = roofline_seconds(s.work, s.dtype, speed);
-    Bin& bin = bins[s.kind][std::ilogb(model)];
-    bin.log_model += std::log(model);
-    bin.model += model;
+    Bin& bin = bins[s.kind][s.size];
     bin.seconds += s.seconds;
     ++bin.count;
   }
   for (const auto& [kind, by_size] : bins)
     for (const auto& [size, bin] : by_size)
-      speed.kinds[kind].push_back(
-          {.model_seconds = std::exp(bin.log_model / bin.count), .factor = bin.seconds / bin.model});
+      speed.kinds[kind].push_back({.seconds = bin.seconds / bin.count, .size = size});
   return speed;
 }
 

@@ -10,9 +10,10 @@ namespace tidemark {
 
 /// One op that ran.
 struct OpSample {
-  std::string kind;  ///< kind_and_dtype()
+  std::string kind;  ///< detailed_kind()
   DType dtype = DType::f32;
   Work work;
+  std::vector<double> size;  ///< size_of()
   double seconds = 0;
 };
 
@@ -29,9 +30,8 @@ struct KindTotal {
 /// The longest first; without ops too short for the clock.
 std::vector<KindTotal> totals_by_kind(const std::vector<OpSample>& samples);
 
-/// The roofline is drawn at the best rates that any kind of op keeps up on the whole; what each kind takes
-/// over it is kept at every power of two of the roofline's time that was seen. Throws Error where nothing
-/// ran.
+/// The roofline is drawn at the best rates that any kind of op keeps up on the whole; what each kind took is
+/// kept for every size that was seen. Throws Error where nothing ran.
 DeviceSpeed calibrated_speed(const std::vector<OpSample>& samples, int threads);
 
 }  // namespace tidemark

@@ -11,10 +11,10 @@
 
 namespace tidemark {
 
-/// Ops that the roofline gives `model_seconds` took `factor` times that.
-struct Slowdown {
-  double model_seconds = 0;
-  double factor = 1;
+/// Ops of this size took `seconds`.
+struct MeasuredSize {
+  double seconds = 0;
+  std::vector<double> size;  ///< size_of()
 };
 
 struct DeviceSpeed {
@@ -24,21 +24,27 @@ struct DeviceSpeed {
   double seconds_per_op = 0;         ///< to start one op
   double host_bytes_per_second = 0;  ///< of a GPU, between its memory and the host's, each way; 0: unknown
   int threads = 0;                   ///< that it was calibrated with; 0: does not matter
-  /// Of a calibrated device, by kind_and_dtype(): how far from the roofline ops of the kind are, by ascending
-  /// model_seconds. Between two of them the factor is interpolated over the logarithm of the time.
-  std::map<std::string, std::vector<Slowdown>> kinds = {};
+  /// Of a calibrated device, by detailed_kind(). How far from the roofline an op is, is interpolated between
+  /// those of its kind that are most like it.
+  std::map<std::string, std::vector<MeasuredSize>> kinds = {};
 };
 
 /// Of the first operand that holds numbers: what the op computes with.
 DType compute_dtype(const OpView& op);
 
-/// "linear/bf16": what ops have in common whose distance from the roofline is alike.
+/// "linear/bf16".
 std::string kind_and_dtype(const OpView& op);
+/// "linear/bf16+bias": which optional operands it has, and attributes that are words or flags, on top. What
+/// ops have in common that differ in size only.
+std::string detailed_kind(const OpView& op);
+/// FLOPs, bytes, rows of the first operand, then integer attributes in the order of their names.
+std::vector<double> size_of(const OpView& op);
 
 /// The roofline (Williams et al. 2009): the slower of arithmetic and memory, plus the start.
 double roofline_seconds(const Work& work, DType dtype, const DeviceSpeed& speed);
 
-/// The roofline times the kind's factor, where the device was calibrated for it.
+/// The roofline, times the factor that ops like it were measured to take over theirs; of those of the same
+/// kind_and_dtype() where none of its detailed_kind() was measured.
 double op_seconds(const OpView& op, const DeviceSpeed& speed);
 
 /// A desktop or server core of the AVX2 generation times `threads`; memory bandwidth saturates sooner.

@@ -31,25 +31,23 @@ int threads_in(const json& value, const std::string& field) {
   return value.get<int>();
 }
 
-std::vector<Slowdown> curve_in(const json& value, const std::string& field) {
-  if (!value.is_array() || value.empty())
-    throw Error(kWhat, field, "it is not a list of pairs", "give [[model_seconds, factor], ...]");
-  std::vector<Slowdown> curve;
-  for (const json& pair : value) {
-    if (!pair.is_array() || pair.size() != 2)
-      throw Error(kWhat, field, "it holds something that is not a pair",
-                  "give [[model_seconds, factor], ...]");
-    curve.push_back({.model_seconds = positive(pair[0], field), .factor = positive(pair[1], field)});
-    if (curve.size() > 1 && curve.back().model_seconds <= std::prev(curve.end(), 2)->model_seconds)
-      throw Error(kWhat, field, "its times do not ascend", "sort them");
+std::vector<MeasuredSize> sizes_in(const json& value, const std::string& field) {
+  constexpr char kForm[] = "give [[seconds, flops, bytes, rows, attributes...], ...]";
+  if (!value.is_array() || value.empty()) throw Error(kWhat, field, "it is not a list of sizes", kForm);
+  std::vector<MeasuredSize> sizes;
+  for (const json& row : value) {
+    if (!row.is_array() || row.size() < 4)
+      throw Error(kWhat, field, "it holds something that is no size", kForm);
+    MeasuredSize& size = sizes.emplace_back(MeasuredSize{.seconds = positive(row[0], field), .size = {}});
+    for (size_t i = 1; i < row.size(); ++i) size.size.push_back(not_negative(row[i], field));
   }
-  return curve;
+  return sizes;
 }
 
-std::map<std::string, std::vector<Slowdown>> kinds_in(const json& value, const std::string& field) {
+std::map<std::string, std::vector<MeasuredSize>> kinds_in(const json& value, const std::string& field) {
   if (!value.is_object()) throw Error(kWhat, field, "it is not an object", "see docs/formats.md");
-  std::map<std::string, std::vector<Slowdown>> kinds;
-  for (const auto& [kind, curve] : value.items()) kinds[kind] = curve_in(curve, field + "." + kind);
+  std::map<std::string, std::vector<MeasuredSize>> kinds;
+  for (const auto& [kind, sizes] : value.items()) kinds[kind] = sizes_in(sizes, field + "." + kind);
   return kinds;
 }
 
@@ -90,8 +88,12 @@ json to_json(const DeviceSpeed& speed) {
   if (speed.bf16_flops_per_second > 0) document["bf16_flops_per_second"] = speed.bf16_flops_per_second;
   if (speed.host_bytes_per_second > 0) document["host_bytes_per_second"] = speed.host_bytes_per_second;
   if (speed.threads > 0) document["threads"] = speed.threads;
-  for (const auto& [kind, curve] : speed.kinds)
-    for (const Slowdown& s : curve) document["kinds"][kind].push_back({s.model_seconds, s.factor});
+  for (const auto& [kind, sizes] : speed.kinds)
+    for (const MeasuredSize& m : sizes) {
+      json row = {m.seconds};
+      row.insert(row.end(), m.size.begin(), m.size.end());
+      document["kinds"][kind].push_back(std::move(row));
+    }
   return document;
 }
 

@@ -12,7 +12,7 @@ TEST_F(Calibrate, DescribesTheDeviceThatAPlanTakes) {
   const json device = json_of({"calibrate", "--model", "llama-tiny", "--threads", "1", "--steps", "2",
                                "--out", path("device.json"), "--json"});
   EXPECT_EQ(device["threads"], 1);
-  EXPECT_TRUE(device["kinds"].contains("attention/f32"));
+  EXPECT_TRUE(device["kinds"].contains("attention/f32+causal"));
   const Arguments plan = {"plan",     "--model", "llama-tiny", "--batch",          "2",
                           "--length", "64",      "--device",   path("device.json")};
   Arguments with_threads = plan;

@@ -84,21 +84,47 @@ TEST(Calibration, WhatItSawItSaysAgain) {
 
 TEST(Calibration, NeedsAMeasurement) {
   EXPECT_THROW(calibrated_speed({}, 1), Error);
-  EXPECT_THROW(calibrated_speed({OpSample{"linear/f32", DType::f32, {1, 1}, 0}}, 1), Error);
+  EXPECT_THROW(calibrated_speed({OpSample{"linear/f32", DType::f32, {1, 1}, {1, 1, 1}, 0}}, 1), Error);
 }
 
 TEST(DeviceSpeed, InterpolatesBetweenSizes) {
   const Graph graph = test::llama();
   const OpView op(graph, graph.ops().back());
-  DeviceSpeed speed = cpu_speed(1);
-  const double model = op_seconds(op, speed);
-  const std::string kind = kind_and_dtype(op);
-  speed.kinds[kind] = {{model / 4, 5}, {model * 4, 1}};
-  EXPECT_NEAR(op_seconds(op, speed), 3 * model, 1e-9 * model);  // half way along the logarithm
-  speed.kinds[kind] = {{model * 2, 5}, {model * 4, 1}};
-  EXPECT_DOUBLE_EQ(op_seconds(op, speed), 5 * model);
-  speed.kinds[kind] = {{model / 4, 5}, {model / 2, 7}};
-  EXPECT_DOUBLE_EQ(op_seconds(op, speed), 7 * model);
+  const DeviceSpeed plain{.flops_per_second = 1e12, .bytes_per_second = 1e9, .seconds_per_op = 0};
+  const double model = op_seconds(op, plain);
+  const std::vector<double> size = size_of(op);
+  // Bound by bytes: those of another size have a roofline in proportion.
+  const auto measured = [&](double scale, double factor) {
+    MeasuredSize m{.seconds = factor * scale * model, .size = size};
+    m.size[1] *= scale;
+    return m;
+  };
+  DeviceSpeed speed = plain;
+  const std::string kind = detailed_kind(op);
+  speed.kinds[kind] = {measured(0.25, 8), measured(4, 2)};
+  EXPECT_NEAR(op_seconds(op, speed) / model, 4, 1e-3);  // half way along the logarithms
+  speed.kinds[kind].push_back(measured(1, 7));
+  EXPECT_NEAR(op_seconds(op, speed) / model, 7, 1e-3);
+  speed.kinds[kind] = {measured(4, 2)};
+  EXPECT_NEAR(op_seconds(op, speed) / model, 2, 1e-9);
+  // Those with other operands are better than nothing, other ops are not.
+  speed.kinds = {{kind_and_dtype(op) + "+other", {measured(4, 3)}}};
+  EXPECT_NEAR(op_seconds(op, speed) / model, 3, 1e-9);
+  speed.kinds = {{kind_and_dtype(op) + "x", {measured(4, 3)}}};
+  EXPECT_DOUBLE_EQ(op_seconds(op, speed), model);
+}
+
+TEST(DeviceSpeed, KindsSayWhatOpsHave) {
+  Graph graph("kinds");
+  const ValueId x = graph.add_source("x", {DType::f32, {8, 4}}, Category::input);
+  const ValueId w = graph.add_source("w", {DType::f32, {6, 4}}, Category::parameter);
+  const ValueId b = graph.add_source("b", {DType::f32, {6}}, Category::parameter);
+  const OpId plain = graph.add_op({"linear", "plain", {x, w}});
+  const OpId biased = graph.add_op({"linear", "biased", {x, w, b}});
+  EXPECT_EQ(detailed_kind(OpView(graph, graph.op(plain))), "linear/f32");
+  EXPECT_EQ(detailed_kind(OpView(graph, graph.op(biased))), "linear/f32+bias");
+  EXPECT_EQ(size_of(OpView(graph, graph.op(plain))),
+            (std::vector<double>{2.0 * 8 * 4 * 6, 4.0 * (8 * 4 + 6 * 4 + 8 * 6), 8}));
 }
 
 TEST(DeviceSpeed, NarrowProductsHaveARateOfTheirOwn) {
@@ -113,10 +139,10 @@ TEST(DeviceSpeed, ComesBackFromJson) {
   DeviceSpeed speed = cpu_speed(4);
   speed.bf16_flops_per_second = 3e12;
   speed.threads = 4;
-  speed.kinds["linear/f32"] = {{1e-6, 2}, {1e-3, 1.25}};
+  speed.kinds["linear/f32"] = {{1e-6, {100, 20, 1}}, {1e-3, {1e6, 2e4, 0, 8}}};
   const DeviceSpeed back = device_speed_from_json(to_json(speed), "device.json");
   EXPECT_EQ(to_json(back), to_json(speed));
-  EXPECT_EQ(back.kinds.at("linear/f32").at(1).factor, 1.25);
+  EXPECT_EQ(back.kinds.at("linear/f32").at(1).size, (std::vector<double>{1e6, 2e4, 0, 8}));
 }
 
 TEST(DeviceSpeed, ThoseThatComeAlongAreRead) {
@@ -137,7 +163,8 @@ TEST(DeviceSpeed, IsReadStrictly) {
        {R"({"flops_per_second": 0})", R"({"flops_per_second": "1"})", R"({"seconds_per_op": -1})",
         R"({"x": 1})", R"({"threads": 1.5})", R"({"threads": -1})", R"({"bf16_flops_per_second": 0})",
         R"({"kinds": []})", R"({"kinds": {"linear/f32": []}})", R"({"kinds": {"linear/f32": [[1]]}})",
-        R"({"kinds": {"linear/f32": [[2, 1], [1, 1]]}})", R"({"kinds": {"linear/f32": [[1, 0]]}})"}) {
+        R"({"kinds": {"linear/f32": [[1, 2, 3]]}})", R"({"kinds": {"linear/f32": [[0, 1, 1, 1]]}})",
+        R"({"kinds": {"linear/f32": [[1, 1, -1, 1]]}})"}) {
     nlohmann::json bad = good;
     bad.update(nlohmann::json::parse(patch));
     EXPECT_THROW(device_speed_from_json(bad, "device.json"), Error) << patch;
