@@ -91,7 +91,7 @@ json to_json(const DeviceSpeed& speed) {
   for (const auto& [kind, sizes] : speed.kinds)
     for (const MeasuredSize& m : sizes) {
       json row = {m.seconds};
-      row.insert(row.end(), m.size.begin(), m.size.end());
+      for (double n : m.size) row.push_back(n);
       document["kinds"][kind].push_back(std::move(row));
     }
   return document;
