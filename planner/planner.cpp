@@ -107,6 +107,10 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
   const int64_t budget =
       request.budget_bytes == 0 ? std::numeric_limits<int64_t>::max() : request.budget_bytes;
 
+  if (chosen.size() == 1 && !chosen.front()->takes(problem, request.time_limit_seconds > 0))
+    throw Error("cannot plan", "strategy", "the graph is too large for " + request.strategy,
+                request.time_limit_seconds > 0 ? "use auto" : "use auto, or give a time limit");
+
   PlanResult result;
   result.unplanned_peak_bytes = problem.keep_all().arena_bytes;
   LowerBound bound = lower_bound(problem.search_graph(), problem.room(budget));

@@ -35,12 +35,16 @@ double least_again(const SearchGraph& graph) {
 class IntegerProgramStrategy final : public Strategy {
  public:
   std::string_view name() const override { return "integer-program"; }
+  bool takes(const RematProblem& problem, bool with_deadline) const override {
+    return SlotProgram::columns(problem.search_graph(), 1) <= most_columns(with_deadline);
+  }
 
   std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate* incumbent,
                                    const SearchControl& control) const override {
     const SearchGraph& graph = problem.search_graph();
     const int64_t room = problem.room(budget);
-    if (room <= 0 || SlotProgram::columns(graph, 1) > most_columns(control)) return std::nullopt;
+    const bool with_deadline = control.deadline.has_value();
+    if (room <= 0 || !takes(problem, with_deadline)) return std::nullopt;
     SearchControl half = control;  // the other half is for those who only improve
     if (half.deadline) {
       const auto now = SearchControl::Clock::now();
@@ -78,9 +82,7 @@ class IntegerProgramStrategy final : public Strategy {
     int iterations = 0;
   };
 
-  static int64_t most_columns(const SearchControl& control) {
-    return control.deadline ? kMostColumns : kFewColumns;
-  }
+  static int64_t most_columns(bool with_deadline) { return with_deadline ? kMostColumns : kFewColumns; }
 
   static std::optional<Candidate> plan_to_beat(const RematProblem& problem, int64_t budget,
                                                const Candidate* incumbent, const SearchControl& control) {
@@ -105,7 +107,7 @@ class IntegerProgramStrategy final : public Strategy {
     };
     const int most = std::isfinite(known) ? std::numeric_limits<int>::max() : count;
     while (again < most && useful(again + 1) &&
-           SlotProgram::columns(graph, again + 1) <= most_columns(control))
+           SlotProgram::columns(graph, again + 1) <= most_columns(control.deadline.has_value()))
       ++again;
     const SlotProgram slots(graph, room, again);
     const double cutoff = std::isfinite(known) ? known * (1 - kTolerance) : known;

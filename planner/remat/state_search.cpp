@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace tidemark {
 namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
 
 constexpr uint64_t bit(size_t i) {
   return uint64_t{1} << i;
@@ -49,7 +52,6 @@ StateSearch::StateSearch(const SearchGraph& graph, int64_t room) : room_(room) {
   for (size_t v = 0; v < graph.values.size(); ++v) {
     const SearchGraph::Value& value = graph.values[v];
     bytes_.push_back(value.bytes);
-    producer_.push_back(value.producer);
     if (value.to_the_end && value.bytes > 0) to_the_end_ |= bit(v);
   }
 }
@@ -57,17 +59,17 @@ StateSearch::StateSearch(const SearchGraph& graph, int64_t room) : room_(room) {
 StateSearch::Answer StateSearch::fastest(double limit, int64_t most_states, const SearchControl& control) {
   limit_ = limit;
   most_states_ = most_states;
-  reach({.ran = 0, .there = 0, .again = 0, .from = -1, .op = kNone});
+  reach({});
   for (int64_t taken = 0; !queue_.empty(); ++taken) {
     std::pop_heap(queue_.begin(), queue_.end());
     const Entry entry = queue_.back();
     queue_.pop_back();
     const State state = states_[static_cast<size_t>(entry.state)];
     if (state.ran == all_ && (to_the_end_ & ~state.there) == 0)
-      return {.order = order_to(entry.state), .again = entry.again};
+      return {.order = order_to(entry.state), .again = state.again};
     if (is_dominated(state)) continue;
     for (size_t i = 0; i < ops_.size(); ++i) run(entry.state, i);
-    if (full() || (taken % kAsk == 0 && control.stopped())) return {.order = {}, .again = entry.again};
+    if (full() || (taken % kAsk == 0 && control.stopped())) return {.order = {}, .again = entry.total};
   }
   return {.order = {}, .again = limit};
 }
@@ -89,6 +91,7 @@ void StateSearch::run(int32_t from, size_t i) {
   State next{.ran = state.ran | bit(i),
              .there = 0,
              .again = state.again + (ran ? op.seconds : 0),
+             .to_come = 0,
              .from = from,
              .op = static_cast<OpId>(i)};
   if (next.again >= limit_) return;
@@ -105,13 +108,8 @@ void StateSearch::leave(State next, const Op& op, Set kept, Set useful, Set open
   if (fits(op, during, next.there)) return reach(next);
   Set shared = 0;
   for (const Share& s : op.shares) shared |= s.in;
-  Set needed = to_the_end_;
-  each(all_ & ~next.ran, [&](size_t i) { needed |= ops_[i].reads; });
   const Set candidates = kept & (~op.reads | shared) & useful & open;
-  each(candidates, [&](size_t v) {
-    if ((needed & bit(v)) == 0 || can_be_made(v, next.ran))
-      leave(next, op, kept & ~bit(v), useful, ~((bit(v) << 1) - 1));
-  });
+  each(candidates, [&](size_t v) { leave(next, op, kept & ~bit(v), useful, ~((bit(v) << 1) - 1)); });
 }
 
 bool StateSearch::fits(const Op& op, Set during, Set there) const {
@@ -126,27 +124,41 @@ bool StateSearch::fits(const Op& op, Set during, Set there) const {
   return used <= room_;
 }
 
-void StateSearch::reach(const State& next) {
+void StateSearch::reach(State next) {
   const auto [known, is_new] = best_.emplace(std::pair(next.ran, next.there), next.again);
   if (!is_new && known->second <= next.again) return;
   known->second = next.again;
+  next.to_come = must_run_again(next.ran, next.there);
+  const double total = next.again + next.to_come;
+  if (total >= limit_) return;
   states_.push_back(next);
-  queue_.push_back({next.again, std::popcount(next.ran), static_cast<int32_t>(states_.size()) - 1});
+  queue_.push_back({total, std::popcount(next.ran), static_cast<int32_t>(states_.size()) - 1});
   std::push_heap(queue_.begin(), queue_.end());
 }
 
-/// Whether a state that costs no more has run the same and has all that is there, and more.
-bool StateSearch::is_dominated(const State& state) {
-  std::vector<Set>& others = taken_[state.ran];
-  for (Set other : others)
-    if ((state.there & ~other) == 0) return true;
-  others.push_back(state.there);
-  return false;
+/// Seconds of the ops whose results somebody needs and that are gone, and of those that these need. Infinite
+/// where one of them must not run again.
+double StateSearch::must_run_again(Set ran, Set there) const {
+  Set needed = to_the_end_;
+  each(all_ & ~ran, [&](size_t i) { needed |= ops_[i].reads; });
+  double seconds = 0;
+  for (size_t i = ops_.size(); i-- > 0;) {
+    const Op& op = ops_[i];
+    if ((ran & bit(i)) == 0 || (op.makes & needed & ~there) == 0) continue;
+    if (!op.again || (op.spoiled_by & ran) != 0) return kNever;
+    seconds += op.seconds;
+    needed |= op.reads;
+  }
+  return seconds;
 }
 
-bool StateSearch::can_be_made(size_t value, Set ran) const {
-  const Op& op = ops_[static_cast<size_t>(producer_[value])];
-  return op.again && (op.spoiled_by & ran) == 0;
+/// Whether a state that cost no more has run the same and has all that is there, and more.
+bool StateSearch::is_dominated(const State& state) {
+  std::vector<Taken>& others = taken_[state.ran];
+  for (const Taken& other : others)
+    if ((state.there & ~other.there) == 0 && other.again <= state.again) return true;
+  others.push_back({state.there, state.again});
+  return false;
 }
 
 /// Values that somebody may yet read: an op that has not run, or one that may make such a value again.

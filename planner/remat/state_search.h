@@ -2,7 +2,8 @@
 //
 // A state is the ops that ran and the values that are there. An op leads from one to the next and costs
 // nothing the first time, since all orders pay for that, and its seconds again. Values go only where
-// room is needed. States are taken by cost, so that of the first that is not taken bounds all orders.
+// room is needed. States are taken by what they cost and what must run again from there on (A*), so the
+// first that is not taken bounds all orders.
 #pragma once
 
 #include <cstdint>
@@ -46,17 +47,18 @@ class StateSearch {
   };
   struct State {
     Set ran = 0, there = 0;
-    double again = 0;
+    double again = 0;    // seconds so far
+    double to_come = 0;  // more of them at least, from here on
     int32_t from = -1;
     OpId op = kNone;
   };
 
   void run(int32_t from, size_t i);
   void leave(State next, const Op& op, Set kept, Set useful, Set open);
-  void reach(const State& next);
+  void reach(State next);
+  double must_run_again(Set ran, Set there) const;
   bool fits(const Op& op, Set during, Set there) const;
   bool is_dominated(const State& state);
-  bool can_be_made(size_t value, Set ran) const;
   Set useful_after(Set ran) const;
   int64_t bytes(Set values) const;
   bool full() const { return static_cast<int64_t>(states_.size()) >= most_states_; }
@@ -65,7 +67,6 @@ class StateSearch {
   int64_t room_;
   std::vector<Op> ops_;
   std::vector<int64_t> bytes_;
-  std::vector<OpId> producer_;
   Set all_ = 0, to_the_end_ = 0;
   double limit_ = 0;
   int64_t most_states_ = 0;
@@ -76,18 +77,22 @@ class StateSearch {
     }
   };
   struct Entry {
-    double again;
+    double total;
     int ran;
     int32_t state;
     /// Of two that cost the same, the one that got further.
     bool operator<(const Entry& o) const {
-      return again != o.again ? again > o.again : ran != o.ran ? ran < o.ran : state < o.state;
+      return total != o.total ? total > o.total : ran != o.ran ? ran < o.ran : state < o.state;
     }
+  };
+  struct Taken {
+    Set there;
+    double again;
   };
   std::vector<State> states_;
   std::unordered_map<std::pair<Set, Set>, double, Hash> best_;
-  std::unordered_map<Set, std::vector<Set>> taken_;  // by what ran: what was there
-  std::vector<Entry> queue_;                         // a heap
+  std::unordered_map<Set, std::vector<Taken>> taken_;  // by what ran
+  std::vector<Entry> queue_;                           // a heap
 };
 
 }  // namespace tidemark

@@ -16,12 +16,15 @@ constexpr double kRounding = 1e-12;         // sums of seconds differ by the ord
 class StateSearchStrategy final : public Strategy {
  public:
   std::string_view name() const override { return "state-search"; }
+  bool takes(const RematProblem& problem, bool) const override {
+    return StateSearch::can_search(problem.search_graph());
+  }
 
   std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate* incumbent,
                                    const SearchControl& control) const override {
     const SearchGraph& graph = problem.search_graph();
     const int64_t room = problem.room(budget);
-    if (room <= 0 || !StateSearch::can_search(graph)) return std::nullopt;
+    if (room <= 0 || !takes(problem, control.deadline.has_value())) return std::nullopt;
     double once = 0;
     for (const SearchGraph::Op& o : graph.ops) once += o.seconds;
     const bool fits = incumbent && incumbent->arena_bytes <= budget;

@@ -15,6 +15,8 @@ class Strategy {
  public:
   virtual ~Strategy() = default;
   virtual std::string_view name() const = 0;
+  /// False: the graph is too large for it, and it answers nothing.
+  virtual bool takes(const RematProblem&, [[maybe_unused]] bool with_deadline) const { return true; }
   /// The fastest order it finds within `budget` bytes; nothing if it finds none. `incumbent` is the best
   /// that others found, for those who improve on something; it may be null, or not fit.
   virtual std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget,
