@@ -20,6 +20,7 @@ def plan(graph, budget_bytes, seconds):
     readers = [[k for k in range(count) if i in reads[k]] for i in range(count)]
     size = [sum(aligned(o["bytes"]) for o in op["outputs"]) / UNIT_BYTES for op in ops]
     room = (budget_bytes - sum(aligned(s["bytes"]) for s in graph["sources"])) / UNIT_BYTES
+    scratch = [aligned(op["attributes"].get("workspace_bytes", 0)) / UNIT_BYTES for op in ops]
     again = [op["phase"] == "forward" and op["attributes"].get("recompute", True) for op in ops]
     last = {maker[v] for v in graph["outputs"] if v in maker}
 
@@ -34,7 +35,7 @@ def plan(graph, budget_bytes, seconds):
                 runs[t, i] = h.addVariable(lb=float(i == t), ub=1, obj=ops[i]["attributes"]["seconds"],
                                            type=highspy.HighsVarType.kInteger)
             if i < t:
-                kept[t, i] = h.addBinary()
+                kept[t, i] = h.addVariable(lb=float(i in last), ub=1, type=highspy.HighsVarType.kInteger)
     for (t, i), run in runs.items():
         for j in reads[i]:  # what it reads is there
             h.addConstr(run <= kept[t, j] + runs.get((t, j), 0))
@@ -49,6 +50,8 @@ def plan(graph, budget_bytes, seconds):
             live = live + size[k] * runs[t, k] if freed is None else live - freed + size[k] * runs[t, k]
             level = h.addVariable(lb=0, ub=room)
             h.addConstr(level == live)
+            if scratch[k]:
+                h.addConstr(level + scratch[k] * runs[t, k] <= room)
             live, freed = level + 0, None
             for i in [*reads[k], k]:
                 if i in last:

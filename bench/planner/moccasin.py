@@ -22,6 +22,7 @@ def plan(graph, budget_bytes, seconds):
     maker = {o["name"]: i for i, op in enumerate(ops) for o in op["outputs"]}
     reads = [sorted({maker[v] for v in op["inputs"] if v in maker}) for op in ops]
     size = [-(-sum(aligned(o["bytes"]) for o in op["outputs"]) // UNIT_BYTES) for op in ops]
+    scratch = [-(-aligned(op["attributes"].get("workspace_bytes", 0)) // UNIT_BYTES) for op in ops]
     room = (budget_bytes - sum(aligned(s["bytes"]) for s in graph["sources"])) // UNIT_BYTES
     # Time k (k + 1) / 2 + i is op i's in stage k.
     begin = [k * (k + 1) // 2 for k in range(count + 1)]
@@ -47,6 +48,9 @@ def plan(graph, budget_bytes, seconds):
             model.add(end >= start).only_enforce_if(present)
             intervals.append(model.new_optional_interval_var(start, length, end + 1, present, ""))
             demands.append(size[i])
+            if scratch[i]:
+                intervals.append(model.new_optional_interval_var(start, 1, start + 1, present, ""))
+                demands.append(scratch[i])
             copies.append((start, end, present))
         runs.append(copies)
     for i in range(count):
