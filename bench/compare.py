@@ -3,8 +3,9 @@
 
 Prints, per model, the median of the rounds' step times and the peak bytes of both, and their ratios. The
 turns alternate so that a noisy machine is noisy to both. Ours run with a plan where keeping everything would
-take more than `--bytes` of PyTorch's peak. Needs a Python with torch, which `--python` names; nothing else of
-Tidemark does.
+take more than `--bytes` of PyTorch's peak. Both have as many parameters, which is checked; that they compute the
+same is what tests/parity/generate checks. Needs a Python with torch and numpy, which `--python` names; nothing else
+of Tidemark does.
 """
 import argparse
 import json
@@ -14,11 +15,15 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PACKED = [16 + 48 * i // 31 for i in range(32)]
+PACKED = [16 + 48 * i // 31 for i in range(32)]  # lengths of sequences
+TEXT = [256] * 4
+STEPS = [784] * 8  # an image, pixel by pixel
+IMAGES = [784] * 100
 WORKLOADS = {
-    "llama-mini": [256] * 4,
-    "lstm-small": PACKED,
-    "gru-small": PACKED,
+    "rnn-small": PACKED, "lstm-small": PACKED, "gru-small": PACKED, "transformer-small": [64] * 16,
+    "llama-mini": TEXT, "mamba-small": TEXT, "mamba2-small": TEXT, "rwkv-small": TEXT, "rwkv7-small": TEXT,
+    "retnet-small": TEXT, "s4-small": STEPS, "s4d-small": STEPS, "lru-small": STEPS, "fvsbn-mnist": IMAGES,
+    "nade-mnist": IMAGES, "made-mnist-1hl": IMAGES,
 }
 
 
@@ -27,26 +32,36 @@ def line(command):
     return json.loads(out.strip().splitlines()[-1])
 
 
-def compare(name, lengths, args):
+def commands(name, lengths, args):
+    """Ours and PyTorch's."""
     config = str(ROOT / "models" / "presets" / f"{name}.json")
-    common = ["--steps", str(args.steps), "--threads", str(args.threads)]
-    text = ",".join(map(str, lengths))
-    ours = [str(args.build / "bin" / "training_step"), config, "--lengths", text, *common]
-    theirs = [args.python, str(ROOT / "bench" / "pytorch" / "reference.py"), config, *common]
+    shape = ["--lengths", ",".join(map(str, lengths))]
     if len(set(lengths)) == 1:
-        theirs += ["--batch", str(len(lengths)), "--length", str(lengths[0])]
-    else:
-        theirs += ["--lengths", text]
-    bytes_theirs = line([*theirs, "--memory"])["peak_bytes"]
+        shape = ["--batch", str(len(lengths)), "--length", str(lengths[0])]
+    common = [config, *shape, "--steps", str(args.steps), "--threads", str(args.threads)]
+    ours = [str(args.build / "bin" / "training_step"), *common]
+    return ours, [args.python, str(ROOT / "bench" / "pytorch" / "reference.py"), *common]
+
+
+def torch_peak(theirs):
+    return line([*theirs, "--memory"])["peak_bytes"]
+
+
+def compare(name, lengths, args):
+    ours, theirs = commands(name, lengths, args)
+    bytes_theirs = torch_peak(theirs)
     ours += ["--budget", str(int(args.bytes * bytes_theirs))]
     rounds = [(line(ours), line(theirs)) for _ in range(args.rounds)]
+    counts = [side["parameters"] for side in rounds[0]]
+    if counts[0] != counts[1]:
+        sys.exit(f"{name}: {counts[0]:,} parameters, PyTorch's has {counts[1]:,}")
     seconds = [statistics.median(r[side]["step_seconds_median"] for r in rounds) for side in (0, 1)]
     ratios = sorted(a["step_seconds_median"] / b["step_seconds_median"] for a, b in rounds)
     bytes_ours = rounds[0][0]["measured_peak_bytes"]
     return {
-        "model": name, "tokens": sum(lengths), "strategy": rounds[0][0]["strategy"], "isa": rounds[0][0]["isa"], "torch": rounds[0][1]["torch"],
-        "seconds": seconds[0], "torch_seconds": seconds[1], "time_ratio": statistics.median(ratios),
-        "time_ratio_range": [ratios[0], ratios[-1]],
+        "model": name, "tokens": sum(lengths), "parameters": counts[0], "strategy": rounds[0][0]["strategy"],
+        "isa": rounds[0][0]["isa"], "torch": rounds[0][1]["torch"], "seconds": seconds[0], "torch_seconds": seconds[1],
+        "time_ratio": statistics.median(ratios), "time_ratio_range": [ratios[0], ratios[-1]],
         "peak_bytes": bytes_ours, "torch_peak_bytes": bytes_theirs, "bytes_ratio": bytes_ours / bytes_theirs,
     }
 
@@ -67,10 +82,10 @@ def main():
         print(json.dumps(rows, indent=1))
         return
     print(f"{args.threads} threads, f32, {rows[0]['isa']}; torch {rows[0]['torch']}; {args.rounds} rounds in turns")
-    print(f"{'model':<12} {'ours':>9} {'torch':>9} {'ratio':>6} {'(range)':>13} {'peak':>9} {'torch':>9} {'ratio':>6}  plan")
+    print(f"{'model':<17} {'ours':>9} {'torch':>9} {'ratio':>6} {'(range)':>13} {'peak':>9} {'torch':>9} {'ratio':>6}  plan")
     for r in rows:
         low, high = r["time_ratio_range"]
-        print(f"{r['model']:<12} {1e3 * r['seconds']:>6.0f} ms {1e3 * r['torch_seconds']:>6.0f} ms "
+        print(f"{r['model']:<17} {1e3 * r['seconds']:>6.0f} ms {1e3 * r['torch_seconds']:>6.0f} ms "
               f"{r['time_ratio']:>6.2f} {f'({low:.2f}-{high:.2f})':>13} {r['peak_bytes'] / 2**20:>5.0f} MiB "
               f"{r['torch_peak_bytes'] / 2**20:>5.0f} MiB {r['bytes_ratio']:>6.2f}  {r['strategy']}")
 
