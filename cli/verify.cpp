@@ -54,7 +54,8 @@ void print(const Comparison& c, const Options& o) {
   std::snprintf(text, sizeof text, "%.8g, reference %.8g: relative error %.1e", c.loss, c.reference_loss,
                 c.loss_error);
   print_row("loss", text);
-  std::snprintf(text, sizeof text, "%d compared, worst relative error %.1e", c.gradients, c.worst_error);
+  std::snprintf(text, sizeof text, "%d compared, worst relative error %.1e",
+                static_cast<int>(c.errors.size()), c.worst_error);
   print_row("gradients", text);
   print_row("worst", c.worst_gradient);
   std::snprintf(text, sizeof text, "%s (tolerance %.0e)", c.passed(o.tolerance) ? "passed" : "FAILED",
@@ -83,7 +84,8 @@ ExitCode run(const Options& o) {
                       {"tolerance", o.tolerance},
                       {"loss", c.loss},
                       {"reference_loss", c.reference_loss},
-                      {"gradients", c.gradients},
+                      {"gradients", c.errors.size()},
+                      {"gradient_errors", c.errors},
                       {"strategy", plan.strategy},
                       {"predicted_peak_bytes", plan.arena_bytes},
                       {"measured_peak_bytes", runtime.resident_bytes()}}

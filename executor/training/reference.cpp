@@ -85,7 +85,7 @@ Comparison compare_with_reference(Runtime& runtime, const Model& model, const Re
       result.worst_error = error;
       result.worst_gradient = parameter.name;
     }
-    ++result.gradients;
+    result.errors[parameter.name] = error;
   }
   return result;
 }

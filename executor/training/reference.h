@@ -1,6 +1,7 @@
 // Comparison of a run's loss and gradients with a reference file's (tests/data/parity).
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -11,10 +12,10 @@ namespace tidemark {
 
 struct Comparison {
   double loss = 0, reference_loss = 0;
-  double loss_error = 0;       ///< relative
-  double worst_error = 0;      ///< the largest of any gradient: ||g - reference|| / ||reference||
-  std::string worst_gradient;  ///< the parameter it is of
-  int gradients = 0;           ///< that were compared
+  double loss_error = 0;                 ///< relative
+  double worst_error = 0;                ///< the largest of any gradient: ||g - reference|| / ||reference||
+  std::string worst_gradient;            ///< the parameter it is of
+  std::map<std::string, double> errors;  ///< of every gradient
 
   bool passed(double tolerance) const { return loss_error <= tolerance && worst_error <= tolerance; }
 };
