@@ -10,7 +10,6 @@
 #include "base/json_file.h"
 #include "executor/io/safetensors.h"
 #include "executor/training/state.h"
-#include "graph/op_def.h"
 
 namespace tidemark::cli {
 namespace {
@@ -25,8 +24,8 @@ constexpr int64_t kMostShardBytes = int64_t{5} << 30;
 
 void add_validation_options(CLI::App& command, ValidationOptions& o) {
   auto* data = command.add_option("--validate", o.data,
-                                  "Measure the loss on this data, too; of a folder, on its valid part. With "
-                                  "--save DIR the best weights go to DIR/best");
+                                  "Measure the loss on this data, too, without dropout; of a folder, on its "
+                                  "valid part. With --save DIR the best weights go to DIR/best");
   command.add_option("--validate-every", o.every, "Steps between; 0: an epoch")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
@@ -42,10 +41,6 @@ Validation::Validation(const ValidationOptions& options, const DataOptions& data
                        TrainingRun& run, std::string save)
     : built_(built), run_(run), save_(std::move(save)), patience_(options.patience) {
   if (options.data.empty()) return;
-  for (const Op& op : built.training.ops())
-    if (op.def->random)
-      throw Error("cannot validate", built.name, "its training graph has dropout, which validation must not",
-                  "save checkpoints and give them to 'tidemark evaluate'");
   feed_ = make_validation_feed(options.data, data, built, run.runtime());
   const int64_t epoch =
       std::max<int64_t>(1, run.feed().batches_per_epoch / run.runtime().plan().micro_batches);

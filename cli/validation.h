@@ -22,8 +22,7 @@ void add_validation_options(CLI::App& command, ValidationOptions& options);
 class Validation {
  public:
   /// `save`: the run's folder, where the best weights go to `best/` and what was measured to
-  /// `validation.json`; empty: nowhere. A resumed run takes up what that file has of its steps. Throws Error
-  /// where the model has dropout, which its training graph cannot leave out.
+  /// `validation.json`; empty: nowhere. A resumed run takes up what that file has of its steps.
   Validation(const ValidationOptions& options, const DataOptions& data, const BuiltModel& built,
              TrainingRun& run, std::string save);
 

@@ -73,7 +73,7 @@ class Model {
   /// The forward graph with its loss as output `loss`. Inputs are i32 sources of category `input`:
   /// `input_ids` and `labels` [tokens]; where sequences stand one after another, `position_ids` [tokens]
   /// and `cu_seqlens` [sequences + 1]; where they are packed by time (recurrent models), `batch_sizes`
-  /// [max_length]; with dropout, `seed` [2]. Models of images have instead `x` [sequences, pixels] in the
+  /// [max_length]; with dropout, `seed` [3]. Models of images have instead `x` [sequences, pixels] in the
   /// batch's dtype and what fill_constants fills. Models of numbers have instead of `input_ids` the numbers
   /// `x` [tokens, input_columns()]; where sequences have one label each, `labels` is [sequences]. Models of
   /// pairs have the sources as `input_ids`, `position_ids` and `cu_seqlens`, and the targets, shifted by one,

@@ -89,7 +89,7 @@ class RecurrentModel final : public Model {
     const ValueId ids = add_integers(graph, "input_ids", batch.tokens);
     const ValueId labels = add_integers(graph, "labels", batch.tokens);
     const Inputs inputs{add_integers(graph, "batch_sizes", batch.max_length),
-                        dropout_ > 0 && !batch.inference ? add_integers(graph, "seed", 2) : kNone, batch};
+                        dropout_ > 0 && !batch.inference ? add_integers(graph, "seed", 3) : kNone, batch};
 
     const ValueId encoder = parameter("encoder.weight", {vocabulary_, embedding_}, uniform(0.1));
     ValueId x =

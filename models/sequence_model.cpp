@@ -52,7 +52,7 @@ void SequenceModel::add_ops(Graph& graph, const BatchSpec& batch) const {
   ValueId x = graph.add_source("x", {batch.dtype, {batch.tokens, d_input_}}, Category::input);
   const ValueId labels = ints("labels", pooled ? batch.sequences : batch.tokens);
   const Block block{graph, batch.dtype, ints("cu_seqlens", batch.sequences + 1),
-                    dropout_ > 0 && !batch.inference ? ints("seed", 2) : kNone, batch.max_length};
+                    dropout_ > 0 && !batch.inference ? ints("seed", 3) : kNone, batch.max_length};
   x = project(block, "encoder", x, d_model_, weight_init(d_input_), bias_init(d_input_));
   for (int64_t i = 0; i < layers_; ++i) {
     const std::string name = "layers." + std::to_string(i);

@@ -9,7 +9,7 @@ namespace tidemark {
 
 /// Fields: d_input, d_output, d_model, n_layers, dropout, prenorm, pooling (mean, last, none). The graph's
 /// inputs are the floats `x` [tokens, d_input] in the compute dtype, `cu_seqlens` [sequences + 1], `labels`
-/// [sequences] (pooling none: [tokens]) and, with dropout, `seed` [2].
+/// [sequences] (pooling none: [tokens]) and, with dropout, `seed` [3].
 class SequenceModel : public Model {
  public:
   int64_t input_columns() const override { return d_input_; }

@@ -210,7 +210,7 @@ class Transformer final : public Model {
     const ValueId decoder_positions = input("decoder_position_ids", targets);
     const Sequences target = sequences("decoder_cu_seqlens", targets);
     const ValueId labels = input("labels", targets);
-    Block block{graph, batch.dtype, dropout_ > 0 && !batch.inference ? input("seed", 2) : kNone};
+    Block block{graph, batch.dtype, dropout_ > 0 && !batch.inference ? input("seed", 3) : kNone};
 
     const double width = std::sqrt(static_cast<double>(d_model_));
     const ValueId shared =

@@ -37,9 +37,11 @@ void dropout_typed(const KernelArgs& args, Device& device) {
   T* const y = args.out<T>(0);
   device.each((elements + 3) / 4, TIDEMARK_BODY(int64_t counter) {
     const PhiloxWords words = philox4x32(seed[0], seed[1], static_cast<uint64_t>(counter), site);
+    const bool off = seed[2] != 0;
     for (int64_t j = 0; j < 4 && 4 * counter + j < elements; ++j) {
       const int64_t i = 4 * counter + j;
-      device::store(y + i, words.of[j] >= threshold ? device::to_float(x[i]) * scale : 0.0f);
+      const float value = device::to_float(x[i]);
+      device::store(y + i, off ? value : words.of[j] >= threshold ? value * scale : 0.0f);
     }
   });
 }

@@ -96,8 +96,9 @@ void dropout_cpu(const KernelArgs& args) {
   mask.key[0] = static_cast<uint32_t>(seed[0]);
   mask.key[1] = static_cast<uint32_t>(seed[1]);
   mask.site = static_cast<uint64_t>(args.op.attributes().integer("site"));
-  mask.threshold = static_cast<uint32_t>(std::min(std::floor(probability * 0x1p32), 0x1p32 - 1));
-  mask.scale = static_cast<float>(1 / (1 - probability));
+  const bool off = seed[2] != 0;
+  mask.threshold = off ? 0 : static_cast<uint32_t>(std::min(std::floor(probability * 0x1p32), 0x1p32 - 1));
+  mask.scale = off ? 1 : static_cast<float>(1 / (1 - probability));
   static_assert(kGrain % (4 * kPhiloxBatch) == 0);
   const auto range = TIDEMARK_SIMD(dropout_range);
   run_pointwise(args, [&](const Pointwise& p, int64_t begin, int64_t end) { range(p, mask, begin, end); });

@@ -48,10 +48,11 @@ void Session::set_hyper() {
   hyper_[3] = 0;
 }
 
-void Session::set_seed(int micro_batch) {
+void Session::set_seed(int micro_batch, Dropout dropout) {
   if (!dropout_seed_) return;
   dropout_seed_[0] = static_cast<int32_t>(seed_ ^ (seed_ >> 32));
   dropout_seed_[1] = static_cast<int32_t>(steps_done_ * micro_batches_ + micro_batch);
+  dropout_seed_[2] = dropout == Dropout::off;
 }
 
 StepResult Session::step(const Feed& feed, const Watch& watch) {
@@ -61,7 +62,7 @@ StepResult Session::step(const Feed& feed, const Watch& watch) {
   runtime_.prepare();
   for (int m = 0; m < micro_batches_; ++m) {
     feed(runtime_, steps_done_, m);
-    set_seed(m);
+    set_seed(m, Dropout::on);
     runtime_.run_micro_batch();
     result.loss += static_cast<double>(*loss_) / micro_batches_;
     if (watch) watch(runtime_, steps_done_, m);
@@ -83,6 +84,7 @@ double Session::validate(const Feed& feed, int64_t batches) {
   runtime_.prepare();
   for (int64_t batch = 0; batch < batches; ++batch) {
     feed(runtime_, batch, 0);
+    set_seed(0, Dropout::off);
     runtime_.run_forward(loss);
     total += double{*loss_};
   }

@@ -47,12 +47,14 @@ class Session {
   /// Throws Error (exit status 3) naming the step where the loss is not finite.
   StepResult step(const Feed& feed, const Watch& watch = {});
 
-  /// The mean loss of as many batches of other data: forward passes in the same arena, between steps.
+  /// The mean loss of as many batches of other data: forward passes in the same arena, between steps, without
+  /// dropout. Labels are smoothed as in training.
   double validate(const Feed& feed, int64_t batches);
 
  private:
   void set_hyper();
-  void set_seed(int micro_batch);
+  enum class Dropout : uint8_t { on, off };
+  void set_seed(int micro_batch, Dropout dropout);
 
   Runtime& runtime_;
   LearningRate rate_;

@@ -162,14 +162,14 @@ OpDef convert() {
 }
 
 // The mask is a function of (seed, site, element), drawn by a counter (Salmon et al. 2011), so the
-// gradient is the same op and nothing is saved.
+// gradient is the same op and nothing is saved. The third word of the seed switches it off.
 OpDef dropout() {
   OpDef d;
   d.name = "dropout";
   d.input_names = {"x", "seed"};
   d.output_names = {"y"};
   d.infer = [](const OpView& op) {
-    expect_type(op, 1, vector(DType::i32, 2));
+    expect_type(op, 1, vector(DType::i32, 3));
     const double p = op.attributes().number("probability");
     op.attributes().integer("site");
     if (!(p >= 0 && p < 1)) throw Error("bad op", "probability", "must be in [0, 1)");

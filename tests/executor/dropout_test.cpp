@@ -58,7 +58,7 @@ TEST(DropoutTest, KeepsWhatItsCountersSay) {
   for (DType dtype : {DType::f32, DType::bf16})
     for (double probability : {0.0, 0.1, 0.75}) {
       OpCase op("dropout", {{"probability", probability}, {"site", int64_t{3}}}, dtype);
-      op.random({123, 457}).ints({-5, 77});
+      op.random({123, 457}).ints({-5, 77, 0});
       Values expected;
       for (size_t e = 0; e < op.inputs()[0].size(); ++e) {
         const Block words = philox({static_cast<uint32_t>(e / 4), 0, 3, 0}, {static_cast<uint32_t>(-5), 77});
@@ -69,10 +69,18 @@ TEST(DropoutTest, KeepsWhatItsCountersSay) {
     }
 }
 
+TEST(DropoutTest, TheThirdWordOfTheSeedSwitchesItOff) {
+  for (DType dtype : {DType::f32, DType::bf16}) {
+    OpCase op("dropout", {{"probability", 0.75}, {"site", int64_t{3}}}, dtype);
+    op.random({123, 457}).ints({-5, 77, 1});
+    op.check({op.inputs()[0]});
+  }
+}
+
 TEST(DropoutTest, DropsItsShare) {
   const int64_t n = 100000;
   OpCase op("dropout", {{"probability", 0.3}, {"site", int64_t{0}}});
-  op.floats({n}, Values(static_cast<size_t>(n), 1.0)).ints({1, 2});
+  op.floats({n}, Values(static_cast<size_t>(n), 1.0)).ints({1, 2, 0});
   int64_t dropped = 0;
   const Values kept = op.run({})[0];
   for (double y : kept) dropped += y == 0;

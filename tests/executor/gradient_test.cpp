@@ -330,7 +330,7 @@ const std::map<std::string, Build>& examples() {
        }},
       {"dropout",
        [](Example& e) {
-         const ValueId x = e.floats("x", {8, 6}), seed = e.ints("seed", {5, 9});
+         const ValueId x = e.floats("x", {8, 6}), seed = e.ints("seed", {5, 9, 0});
          return std::vector{
              e.graph.add({"dropout", "y", {x, seed}, {{"probability", 0.3}, {"site", int64_t{2}}}})};
        }},

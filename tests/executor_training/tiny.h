@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ namespace tidemark {
 
 struct TinyOptions {
   std::string preset = "llama-tiny";
+  std::string changes = "{}";  ///< to its config
   int micro_batches = 1;
   DType dtype = DType::f32;
   bool optimizer = true;  ///< without: gradients are the graph's outputs
@@ -38,8 +40,7 @@ inline const std::vector<int> kThreads = kSanitized ? std::vector{2} : std::vect
 
 /// A preset's graph for a batch, its plans and its runs.
 struct Tiny {
-  explicit Tiny(const TinyOptions& options)
-      : micro_batches(options.micro_batches), model(model_from_preset(options.preset)) {
+  explicit Tiny(const TinyOptions& options) : micro_batches(options.micro_batches), model(changed(options)) {
     const int64_t pixels = model->pixels();
     documents = pixels == 0 && model->family() != "llama";
     spec = {.tokens = 96, .sequences = documents ? 8 : 2, .max_length = 48, .dtype = options.dtype};
@@ -130,6 +131,11 @@ struct Tiny {
   Graph graph;
 
  private:
+  static std::unique_ptr<Model> changed(const TinyOptions& options) {
+    nlohmann::json config = model_from_preset(options.preset)->config();
+    config.merge_patch(nlohmann::json::parse(options.changes));
+    return load_model(config, options.preset);
+  }
   BatchMaker tokens() const {
     return {std::make_shared<TokenSource>(TokenSource::synthetic(model->vocabulary())), spec,
             BatchOptions{.packing = documents ? Packing::documents : Packing::windows,
