@@ -11,7 +11,8 @@
 namespace tidemark {
 namespace {
 
-constexpr int64_t kMostStates = 256;  // whose eigenvalues are found within a second
+constexpr int64_t kMostStates = 256;                  // whose eigenvalues are found within a second
+constexpr int64_t kLongestKernel = int64_t{1} << 22;  // of the op
 /// Where HiPPO's eigenvalues have no real part.
 constexpr double kLeastRate = 1e-4;
 
@@ -103,6 +104,10 @@ class S4 final : public SequenceModel {
   }
 
   ValueId mix(const Block& block, int64_t layer, ValueId u) const override {
+    if (block.max_length > kLongestKernel)
+      throw Error("cannot build", "sequences of " + std::to_string(block.max_length) + " steps",
+                  "the convolution takes at most " + std::to_string(kLongestKernel),
+                  "use a smaller --length");
     Graph& graph = block.graph;
     const std::string module = "s4_layers." + std::to_string(layer);
     const ValueId k = kernel(block, module + ".kernel");

@@ -1,6 +1,7 @@
 #include "executor/io/number_batch.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -27,9 +28,12 @@ NumberSource::NumberSource(const std::string& path, const Model& model)
     : path_(path), columns_(model.input_columns()), labels_sequences_(model.labels_sequences()) {
   const TensorReader reader(path);
   const std::vector<int64_t> shape = reader.require("x").shape;
-  if (shape.size() != 3 || shape[0] < 1 || shape[1] < 1 || shape[2] != columns_)
+  if (shape.size() != 3 || shape[2] != columns_)
     throw bad(path, "x", "not of shape [sequences, length, " + std::to_string(columns_) + "]",
               "give the model as many numbers at each step as its d_input says");
+  if (shape[0] < 1 || shape[1] < 1)
+    throw bad(path, "x", shape[0] < 1 ? "it has no sequences" : "its sequences have no steps",
+              "give at least one sequence of one step");
   const int64_t sequences = shape[0], steps = shape[1];
   std::vector<int32_t> lengths(static_cast<size_t>(sequences), static_cast<int32_t>(steps));
   if (reader.has("lengths")) {
@@ -61,6 +65,9 @@ NumberSource::NumberSource(const std::string& path, const Model& model)
       to.insert(to.end(), first, first + n * width);
     };
     keep(all, columns_, x_);
+    if (!std::all_of(x_.end() - n * columns_, x_.end(), [](float v) { return std::isfinite(v); }))
+      throw bad(path, "x", "sequence " + std::to_string(i) + " has a number that is not finite",
+                "clean the data: losses would not be finite either");
     if (!labels_sequences_) keep(labels, 1, labels_);
     starts_.push_back(starts_.back() + n);
   }

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "base/error.h"
 #include "executor/io/safetensors.h"
 #include "tests/scratch.h"
@@ -67,6 +69,26 @@ TEST_F(NumberBatchTest, ASeedAndTheNumberDecide) {
     different += a.x != b.x;
   }
   EXPECT_GT(different, 0);
+}
+
+TEST_F(NumberBatchTest, SaysWhichNumbersAreNotFiniteAndWhatIsEmpty) {
+  const auto file = [&](int64_t sequences, int64_t steps, int64_t bad_element) {
+    std::vector<float> x(static_cast<size_t>(sequences * steps * 3), 0.5f);
+    std::vector<int32_t> labels(static_cast<size_t>(sequences), 1), lengths(labels.size(), 1);
+    if (bad_element >= 0) x[static_cast<size_t>(bad_element)] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<OutgoingTensor> tensors = {outgoing("x", {DType::f32, {sequences, steps, 3}}, x.data()),
+                                           outgoing("labels", {DType::i32, {sequences}}, labels.data())};
+    if (steps > 1) tensors.push_back(outgoing("lengths", {DType::i32, {sequences}}, lengths.data()));
+    write_safetensors(path("d.safetensors"), tensors);
+    return path("d.safetensors");
+  };
+  const auto refusal = [&](const std::string& path) {
+    return message_of<Error>([&] { NumberSource(path, *model); });
+  };
+  EXPECT_THAT(refusal(file(2, 2, 8)), HasSubstr("'x': sequence 1 has a number that is not finite"));
+  EXPECT_NO_THROW(NumberSource(file(2, 2, 9), *model)) << "what is past a sequence's end does not count";
+  EXPECT_THAT(refusal(file(0, 2, -1)), HasSubstr("it has no sequences"));
+  EXPECT_THAT(refusal(file(2, 0, -1)), HasSubstr("its sequences have no steps"));
 }
 
 TEST_F(NumberBatchTest, SaysWhatIsWrongWithTheData) {

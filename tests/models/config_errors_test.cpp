@@ -78,6 +78,15 @@ const std::vector<Case> kCases = {
     {"s4d-tiny", R"({"init":"legs"})", "init", "give one of: s4d-lin, s4d-inv, s4d-legs"},
     {"s4d-tiny", R"({"dt_min":0.2})", "dt_min", "out of range"},
     {"s4-tiny", R"({"discretization":"zoh"})", "discretization", "give one of: bilinear"},
+    {"mamba-tiny", R"({"state_size":0})", "state_size", "out of range"},
+    {"mamba-tiny", R"({"conv_kernel":64})", "conv_kernel", "give an integer from 1 to 16"},
+    {"mamba-tiny", R"({"time_step_rank":"big"})", "time_step_rank", "not an integer"},
+    {"mamba-tiny", R"({"intermediate_size":7})", "intermediate_size", "make them agree or leave it out"},
+    {"mamba2-tiny", R"({"chunk_size":0})", "chunk_size", "out of range"},
+    {"mamba2-tiny", R"({"num_heads":5})", "num_heads", "not expand * hidden_size = 64"},
+    {"mamba2-tiny", R"({"n_groups":3})", "n_groups", "3 does not divide num_heads 4"},
+    {"mamba2-tiny", R"({"time_step_limit":[1,0]})", "time_step_limit", "give the smaller one first"},
+    {"retnet-tiny", R"({"recurrent_chunk_size":0})", "recurrent_chunk_size", "out of range"},
     {"retnet-tiny", R"({"decoder_retention_heads":3})", "decoder_embed_dim", "not a multiple of twice"},
     {"retnet-tiny", R"({"decoder_value_embed_dim":57})", "decoder_value_embed_dim", "not a multiple of"},
     {"retnet-tiny", R"({"activation_fn":"gelu"})", "activation_fn", "give one of: swish"},
@@ -137,7 +146,8 @@ TEST(ConfigErrors, AnythingElseIsAModel) {
                                     json{{"type", "yarn"}, {"factor", 2}},
                                     json{{"rope_type", "dynamic"}}};
   int models = 0, errors = 0;
-  for (const char* preset : {"llama-tiny", "lstm-tiny", "rnn-tiny", "lru-tiny", "s4-tiny"}) {
+  for (const char* preset : {"llama-tiny", "lstm-tiny", "rnn-tiny", "lru-tiny", "s4-tiny", "mamba-tiny",
+                             "mamba2-tiny", "retnet-tiny", "rwkv-tiny", "rwkv7-tiny", "transformer-tiny"}) {
     const json original = model_from_preset(preset)->config();
     std::vector<std::string> fields = {"head_dim", "rope_scaling", "rope_parameters", "embedding_dim",
                                        "attention_bias"};
@@ -176,6 +186,13 @@ TEST(ConfigErrors, BatchesThatCannotBe) {
   EXPECT_THAT(refused({.tokens = 8, .sequences = 1, .max_length = 9}), HasSubstr("length"));
   EXPECT_THAT(refused({.tokens = 8, .sequences = 2, .max_length = 3}), HasSubstr("do not fill 8"));
   EXPECT_THAT(refused({.tokens = 8, .sequences = 1, .max_length = 8, .dtype = DType::i32}), HasSubstr("i32"));
+
+  const int64_t too_long = (int64_t{1} << 22) + 1;
+  EXPECT_THAT(
+      message_of<Error>([&] {
+        model_from_preset("s4-tiny")->build({.tokens = too_long, .sequences = 1, .max_length = too_long});
+      }),
+      HasSubstr("use a smaller --length"));
 
   const auto pairs = model_from_preset("transformer-tiny");
   const BatchSpec longer_target{.tokens = 2, .sequences = 1, .max_length = 9, .target_tokens = 9};
