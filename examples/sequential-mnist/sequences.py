@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Digits as sequences of pixels: train.safetensors and valid.safetensors, with x [digits, 784, 1] and labels.
+"""Digits as sequences of pixels: train.safetensors and valid.safetensors, with x [digits, SIDE * SIDE, 1] and labels.
 
-    sequences.py MNIST.csv.gz DIRECTORY DIGITS
+    sequences.py MNIST.csv.gz DIRECTORY DIGITS SIDE
 
-Every fifth of the first DIGITS digits, taken in turn from each class, is for validation.
+Every fifth of the first DIGITS digits, taken in turn from each class, is for validation. They are drawn SIDE pixels high
+and wide, of 28 by the nearest one.
 """
 import array
 import gzip
@@ -11,7 +12,7 @@ import json
 import struct
 import sys
 
-PIXELS = 784
+PIXELS, OWN_SIDE = 784, 28
 
 
 def write(path, digits):
@@ -20,7 +21,7 @@ def write(path, digits):
     split = x.itemsize * len(x)
     header = json.dumps(
         {
-            "x": {"dtype": "F32", "shape": [len(digits), PIXELS, 1], "data_offsets": [0, split]},
+            "x": {"dtype": "F32", "shape": [len(digits), len(digits[0][1]), 1], "data_offsets": [0, split]},
             "labels": {"dtype": "I32", "shape": [len(digits)], "data_offsets": [split, split + 4 * len(labels)]},
         }
     ).encode()
@@ -31,7 +32,12 @@ def write(path, digits):
         labels.tofile(out)
 
 
-def main(source, directory, count):
+def drawn(pixels, side):
+    own = [i * OWN_SIDE // side for i in range(side)]
+    return [pixels[OWN_SIDE * y + x] for y in own for x in own]
+
+
+def main(source, directory, count, side):
     with gzip.open(source, "rt") as lines:
         rows = [[float(field) for field in line.split(",")] for line in lines]
     if any(len(row) != PIXELS + 1 for row in rows):
@@ -41,13 +47,13 @@ def main(source, directory, count):
         by_class.setdefault(int(row[-1]), []).append([value / 255 for value in row[:-1]])
     classes = sorted(by_class)
     digits = [(label, by_class[label][i]) for i in range(min(map(len, by_class.values()))) for label in classes]
-    digits = digits[: int(count)]
+    digits = [(label, drawn(pixels, int(side))) for label, pixels in digits[: int(count)]]
     held_out = [k // len(classes) % 5 == 4 for k in range(len(digits))]
     write(f"{directory}/train.safetensors", [d for d, held in zip(digits, held_out) if not held])
     write(f"{directory}/valid.safetensors", [d for d, held in zip(digits, held_out) if held])
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
     main(*sys.argv[1:])
