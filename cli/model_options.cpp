@@ -36,6 +36,8 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   command.add_option("--beta2", o.beta2, "AdamW's decay of the mean squared gradient")
       ->check(CLI::Range(0.0, 0.99999))
       ->capture_default_str();
+  command.add_flag("--no-masters", o.no_masters,
+                   "No f32 masters of bf16 parameters: these are rounded stochastically, each step");
   command.add_option("--threads", o.threads, "Threads; 0: one per processor")->capture_default_str();
 }
 
@@ -102,7 +104,10 @@ BuiltModel describe(const ModelOptions& o) {
 BuiltModel build(const ModelOptions& o) {
   expect_positive("--micro-batches", o.micro_batches);
   BuiltModel built = describe(o);
+  if (o.no_masters && built.batch.dtype == DType::f32)
+    throw Error("bad usage", "--no-masters", "f32 parameters have none", "leave it out, or add --dtype bf16");
   AdamW optimizer;
+  optimizer.masters = !o.no_masters;
   optimizer.clip_norm = o.clip_norm;
   optimizer.weight_decay = o.weight_decay;
   optimizer.beta2 = o.beta2;

@@ -23,6 +23,7 @@ struct ModelOptions {
   double clip_norm = 1.0;
   double weight_decay = 0.1;
   double beta2 = AdamW{}.beta2;
+  bool no_masters = false;
   int threads = 0;
 };
 

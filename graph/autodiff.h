@@ -26,7 +26,9 @@ struct AdamW {
   double weight_decay = 0.1;
   double clip_norm = 1.0;     ///< global L2 norm of all gradients; 0: no clipping
   bool decay_vectors = true;  ///< whether one-dimensional parameters decay, too
-  bool decay_all = false;     ///< whether also what a parameter's group or shape exempts decays
+  /// f32 copies of bf16 parameters. Without, these are rounded stochastically: up as often as keeps the mean.
+  bool masters = true;
+  bool decay_all = false;  ///< whether also what a parameter's group or shape exempts decays
 };
 
 struct TrainingOptions {
@@ -39,7 +41,8 @@ struct TrainingOptions {
 /// `forward` must have one op that is a loss (OpDef::loss_gradient), such as `linear_cross_entropy`; the
 /// joint graph has in its place the op that makes the loss and its gradient in one pass.
 /// Adds the sources `optimizer.hyper` f32[4] (learning rate, 1-beta1^t, 1-beta2^t, 0), and per
-/// parameter P `P.adam_m`, `P.adam_v` f32 and, for bf16 parameters, `P.master` f32. With
+/// parameter P `P.adam_m`, `P.adam_v` f32 and, for bf16 parameters, `P.master` f32, or where there are to be
+/// no masters `optimizer.seed` i32[2] for all of them. With
 /// micro_batches > 1 gradients accumulate in sources `P.grad_sum`.
 /// Marks as outputs the loss first, then with an optimizer that clips the gradients' norm, or without
 /// optimizer every parameter's gradient in the order of sources(Category::parameter).

@@ -6,6 +6,9 @@
 namespace tidemark {
 namespace {
 
+/// Where the random numbers of roundings begin: what drops out has sites far below.
+constexpr int64_t kRoundingSites = int64_t{1} << 40;
+
 /// The training graph under construction, value and op ids mapped from the forward graph's.
 class TrainingGraphBuilder {
  public:
@@ -124,26 +127,31 @@ void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) 
   if (o.clip_norm > 0)
     norm = graph_.add({"grad_norm", "optimizer.grad_norm", gradients, {}, "optimizer", Phase::optimizer});
   if (norm != kNone) graph_.mark_output(norm);
+  ValueId seed = kNone;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Value p = graph_.value(parameters_[i]);
+    const bool rounds = p.type.dtype != DType::f32 && !o.masters;
+    if (rounds && seed == kNone)
+      seed = graph_.add_source("optimizer.seed", {DType::i32, {2}}, Category::input);
     const TensorType state{DType::f32, p.type.shape};
     const ValueId m = graph_.add_source(p.name + ".adam_m", state, Category::optimizer_state);
     const ValueId v = graph_.add_source(p.name + ".adam_v", state, Category::optimizer_state);
-    const ValueId master = p.type.dtype == DType::f32
+    const ValueId master = p.type.dtype == DType::f32 || rounds
                                ? kNone
                                : graph_.add_source(p.name + ".master", state, Category::optimizer_state);
     const bool decays = o.decay_all || (p.group.decays && (p.type.shape.rank() > 1 || o.decay_vectors));
-    graph_.add_op({"adamw",
-                   p.name + ".adamw",
-                   {parameters_[i], gradients[i], m, v, hyper, norm, master},
-                   {{"beta1", o.beta1},
-                    {"beta2", o.beta2},
-                    {"epsilon", o.epsilon},
-                    {"weight_decay", decays ? o.weight_decay : 0.0},
-                    {"learning_rate_scale", p.group.learning_rate_scale},
-                    {"clip_norm", o.clip_norm}},
-                   "optimizer",
-                   Phase::optimizer});
+    Attributes attributes = {{"beta1", o.beta1},
+                             {"beta2", o.beta2},
+                             {"epsilon", o.epsilon},
+                             {"weight_decay", decays ? o.weight_decay : 0.0},
+                             {"learning_rate_scale", p.group.learning_rate_scale},
+                             {"clip_norm", o.clip_norm}};
+    std::vector<ValueId> operands = {parameters_[i], gradients[i], m, v, hyper, norm, master};
+    if (rounds) {
+      attributes.set("site", kRoundingSites + static_cast<int64_t>(i));
+      operands.push_back(seed);
+    }
+    graph_.add_op({"adamw", p.name + ".adamw", operands, attributes, "optimizer", Phase::optimizer});
   }
 }
 

@@ -1,5 +1,6 @@
 #include "executor/ops/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "executor/ops/all.h"
@@ -53,6 +54,12 @@ void adamw_cpu(const KernelArgs& args) {
   a.decay = 1 - rate * number("weight_decay");
   a.step = rate / hyper[1];
   a.v_correction = 1 / hyper[2];
+  if (args.op.has_in(7)) {
+    a.rounds = true;
+    std::copy_n(args.in<uint32_t>(7), 2, a.key);
+    a.site = static_cast<uint64_t>(attributes.integer("site"));
+  }
+  static_assert(kGrain % kRoundingBatch == 0);
   const auto range = TIDEMARK_SIMD(adamw_range);
   parallel_ranges(args.pool, args.op.in(0).shape.elements(), kGrain,
                   [&](int64_t begin, int64_t end) { range(a, begin, end); });

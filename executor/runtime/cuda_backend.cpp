@@ -76,6 +76,8 @@ void CudaBackend::find_ids(const Graph& graph) {
     if (kind == "embedding") add(step, 0, op.in(1).shape[0], 0, "ids");
     if (kind == "linear_cross_entropy" || kind == "linear_cross_entropy_grad")
       add(step, 2, op.in(1).shape[0], ops::kIgnoredLabel, "labels");
+    if (kind == "nade") add(step, 1, op.in(0).shape[1], 0, "order");
+    if (kind == "nade_grad") add(step, 2, op.in(1).shape[1], 0, "order");
   }
 }
 

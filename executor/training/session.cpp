@@ -33,6 +33,8 @@ Session::Session(Runtime& runtime, LearningRate rate, uint64_t seed)
     norm_ = static_cast<const float*>(runtime.data(id));
   if (const ValueId id = graph.find("seed"); id != kNone)
     dropout_seed_ = static_cast<int32_t*>(runtime.data(id));
+  if (const ValueId id = graph.find("optimizer.seed"); id != kNone)
+    rounding_seed_ = static_cast<int32_t*>(runtime.data(id));
   for (const Op& op : graph.ops())
     if (op.def->name == "adamw") {
       beta1_ = op.attributes.number("beta1");
@@ -46,6 +48,9 @@ void Session::set_hyper() {
   hyper_[1] = static_cast<float>(1 - std::pow(beta1_, t));
   hyper_[2] = static_cast<float>(1 - std::pow(beta2_, t));
   hyper_[3] = 0;
+  if (!rounding_seed_) return;
+  rounding_seed_[0] = static_cast<int32_t>(seed_ ^ (seed_ >> 32));
+  rounding_seed_[1] = static_cast<int32_t>(steps_done_);
 }
 
 void Session::set_seed(int micro_batch, Dropout dropout) {

@@ -64,6 +64,7 @@ class Session {
   int64_t steps_done_ = 0;
   float* hyper_ = nullptr;
   int32_t* dropout_seed_ = nullptr;
+  int32_t* rounding_seed_ = nullptr;
   const float* loss_ = nullptr;
   const float* norm_ = nullptr;
 };

@@ -26,7 +26,7 @@ OpDef grad_norm() {
 OpDef adamw() {
   OpDef d;
   d.name = "adamw";
-  d.input_names = {"param", "grad", "m", "v", "hyper", "norm?", "master?"};
+  d.input_names = {"param", "grad", "m", "v", "hyper", "norm?", "master?", "seed?"};
   d.output_names = {"param'", "m'", "v'", "master'?"};
   d.infer = [](const OpView& op) -> std::vector<TensorType> {
     const TensorType& p = op.in(0);
@@ -38,6 +38,11 @@ OpDef adamw() {
     expect_type(op, 4, vector(DType::f32, 4));
     expect_type(op, 5, scalar());
     expect_type(op, 6, state);
+    if (op.has_in(7)) {
+      expect_type(op, 7, vector(DType::i32, 2));
+      expect(p.dtype == DType::bf16 && !op.has_in(6), op, 0, "bf16 without a master, to be rounded");
+      op.attributes().integer("site");
+    }
     for (const char* name : {"beta1", "beta2", "epsilon", "weight_decay", "clip_norm", "learning_rate_scale"})
       op.attributes().number(name);
     return {p, state, state, op.has_in(6) ? state : absent()};

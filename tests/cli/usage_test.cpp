@@ -153,6 +153,11 @@ TEST_F(Usage, APlanForFewerThreads) {
               HasSubstr("plan again with --threads 2"));
 }
 
+TEST_F(Usage, MastersAreOfBf16) {
+  EXPECT_THAT(error_of(train({"--steps", "1", "--no-masters"}), 2),
+              HasSubstr("--no-masters: f32 parameters"));
+}
+
 TEST_F(Usage, ABackendThatIsNotHere) {
   EXPECT_THAT(error_of(train({"--steps", "1", "--backend", "tpu"}), 2), HasSubstr("--backend"));
   if (why_no_cuda().empty()) return;

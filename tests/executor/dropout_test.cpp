@@ -1,28 +1,14 @@
 // Dropout's random numbers against Philox's published answers and an independent scalar version.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cmath>
 
 #include "executor/ops/pointwise.h"
 #include "tests/executor/op_case.h"
+#include "tests/executor/philox.h"
 
 namespace tidemark::test {
 namespace {
-
-using Block = std::array<uint32_t, 4>;
-
-/// Salmon et al. 2011, section 3.3, a round at a time.
-Block philox(Block x, std::array<uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = 0xD2511F53ull * x[0], p1 = 0xCD9E8D57ull * x[2];
-    x = {static_cast<uint32_t>(p1 >> 32) ^ x[1] ^ key[0], static_cast<uint32_t>(p1),
-         static_cast<uint32_t>(p0 >> 32) ^ x[3] ^ key[1], static_cast<uint32_t>(p0)};
-    key[0] += 0x9E3779B9;
-    key[1] += 0xBB67AE85;
-  }
-  return x;
-}
 
 // The known answers that accompany Random123 (kat_vectors, philox 4x32, 10 rounds).
 TEST(PhiloxTest, KnownAnswers) {

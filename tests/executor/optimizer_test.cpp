@@ -1,9 +1,12 @@
 // AdamW and the norm of gradients against float64.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
+#include "base/error.h"
 #include "tests/executor/op_case.h"
+#include "tests/executor/philox.h"
 
 namespace tidemark::test {
 namespace {
@@ -75,6 +78,61 @@ TEST(AdamWTest, TheMasterKeepsWhatTheParameterCannot) {
   EXPECT_EQ(out[0][0], 256);
   EXPECT_NEAR(out[3][0], 256 - 1e-3, 1e-4);
   EXPECT_LT(out[3][0], 256);
+}
+
+/// A step without gradients: what is left of the parameters is exact in f32, (1 - 2^-10) of them.
+OpCase decay_without_master(const Values& parameters, const std::vector<int32_t>& seed, int64_t site) {
+  Settings s;
+  s.weight_decay = 0x1p-4;
+  Attributes attributes = s.attributes();
+  attributes.set("site", site);
+  const Values zeros(parameters.size());
+  const Shape shape{static_cast<int64_t>(parameters.size())};
+  OpCase op("adamw", attributes, DType::bf16);
+  op.floats(shape, parameters).floats(shape, zeros).f32(shape, zeros).f32(shape, zeros);
+  op.f32({4}, {0x1p-6, 0.1, 0.05, 0}).absent().absent().ints(seed);
+  return op;
+}
+
+TEST(AdamWTest, WithoutAMasterRoundsAsItsCountersSay) {
+  const std::vector<int32_t> seed = {1234567, -3};
+  const int64_t site = (int64_t{1} << 40) + 5;
+  for (const int64_t n : {1, 7, 300, 40000}) {
+    OpCase random("add", {}, DType::bf16);
+    Values parameters = random.random({n}).inputs()[0];
+    if (n > 7) parameters[5] = HUGE_VAL;
+    const OpCase op = decay_without_master(parameters, seed, site);
+    Values rounded;
+    for (size_t e = 0; e < parameters.size(); ++e) {
+      const auto next = static_cast<float>(parameters[e] * (1 - 0x1p-10));
+      const Block words = philox(
+          {static_cast<uint32_t>(e / 8), 0, static_cast<uint32_t>(site), static_cast<uint32_t>(site >> 32)},
+          {static_cast<uint32_t>(seed[0]), static_cast<uint32_t>(seed[1])});
+      uint32_t bits = std::bit_cast<uint32_t>(next);
+      if (std::isfinite(next)) bits += words[e / 2 % 4] >> (e % 2 * 16) & 0xffff;
+      rounded.push_back(static_cast<double>(std::bit_cast<float>(bits & 0xffff0000)));
+    }
+    op.check({rounded, Values(parameters.size()), Values(parameters.size()), {}}, 1e-9);
+  }
+}
+
+// To the nearest, 256 would stay what it is for ever.
+TEST(AdamWTest, WithoutAMasterKeepsTheMean) {
+  const OpCase op = decay_without_master(Values(1 << 14, 256), {1, 2}, 0);
+  const Values rounded = op.run({})[0];
+  double sum = 0;
+  for (double p : rounded) {
+    EXPECT_TRUE(p == 256 || p == 255) << p;
+    sum += p;
+  }
+  EXPECT_NEAR(sum / (1 << 14), 256 - 0.25, 0.02);
+}
+
+TEST(AdamWTest, RoundsNothingThatHasAMaster) {
+  OpCase op("adamw", Settings{}.attributes(), DType::bf16);
+  op.random({3}).random({3}).f32({3}, {0, 0, 0}).f32({3}, {0, 0, 0}).f32({4}, {1e-3, 0.1, 0.05, 0});
+  op.absent().f32({3}, {0, 0, 0}).ints({1, 2});
+  EXPECT_THROW(op.run({}), Error);
 }
 
 TEST(AdamWTest, ANormThatIsNotANumberShows) {

@@ -55,6 +55,24 @@ TEST_P(Plans, NeverChangeATrainingRun) {
   }
 }
 
+// Nor does it change how parameters without masters are rounded.
+TEST(Rounding, IsTheSameUnderEveryPlanAndAnotherEachStep) {
+  const Tiny tiny({.micro_batches = 2, .dtype = DType::bf16, .masters = false});
+  for (const Value& v : tiny.graph.values()) EXPECT_FALSE(v.name.ends_with(".master")) << v.name;
+  const Plan keep_all = tiny.keep_all(1);
+  const Bits expected = training_bits(tiny, keep_all, 4);
+  const int64_t least = tiny.request("local-search", 1).smallest_feasible_bytes;
+  const Plan smallest = tiny.request("local-search", least).plan.value();
+  expect_same(training_bits(tiny, smallest, 4), expected, "smallest plan");
+  const auto seed = [&](int steps) {
+    TinyRun run(tiny, keep_all);
+    Session session(run.runtime, {}, 11);
+    for (int i = 0; i < steps; ++i) session.step(run.feed());
+    return run.runtime.data<int32_t>("optimizer.seed")[1];
+  };
+  EXPECT_NE(seed(1), seed(2));
+}
+
 TEST_P(Plans, NeverChangeARunThatUpdatesParametersEarly) {
   const Tiny tiny({.preset = GetParam(), .clip = false});
   const Bits expected = training_bits(tiny, tiny.keep_all(1), 4);

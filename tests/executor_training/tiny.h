@@ -29,7 +29,8 @@ struct TinyOptions {
   int micro_batches = 1;
   DType dtype = DType::f32;
   bool optimizer = true;  ///< without: gradients are the graph's outputs
-  bool clip = true;       ///< without: a parameter can be updated as soon as its gradient is there
+  bool masters = true;
+  bool clip = true;  ///< without: a parameter can be updated as soon as its gradient is there
 };
 
 constexpr int kPatience = 12;
@@ -48,6 +49,7 @@ struct Tiny {
     if (pixels > 0)
       spec = {.tokens = 6 * pixels, .sequences = 6, .max_length = pixels, .dtype = options.dtype};
     TrainingOptions training{.micro_batches = options.micro_batches};
+    training.optimizer->masters = options.masters;
     if (!options.clip) training.optimizer->clip_norm = 0;
     if (!options.optimizer) training.optimizer.reset();
     graph = make_training_graph(model->build(spec), training);
