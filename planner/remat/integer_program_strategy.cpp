@@ -18,12 +18,6 @@ constexpr int64_t kChanges = 20'000;  // of the search for a plan to beat
 constexpr int kTries = 4;             // placing takes room that the program does not know of
 constexpr double kTolerance = 1e-6;   // of the solver
 
-double seconds_once(const SearchGraph& graph) {
-  double seconds = 0;
-  for (const SearchGraph::Op& o : graph.ops) seconds += o.seconds;
-  return seconds;
-}
-
 /// Of one op that may run again, at least; infinite where none may.
 double least_again(const SearchGraph& graph) {
   double least = std::numeric_limits<double>::infinity();
@@ -71,10 +65,6 @@ class IntegerProgramStrategy final : public Strategy {
     return best;
   }
 
-  Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const override {
-    return incumbent ? *incumbent : problem.keep_all();
-  }
-
  private:
   struct Answer {
     std::vector<OpId> order;  // empty: none is faster than what is known
@@ -99,7 +89,7 @@ class IntegerProgramStrategy final : public Strategy {
   /// the solver, what more runs take at least is the bound.
   static Answer solve(const SearchGraph& graph, int64_t room, double known, int most_iterations,
                       const SearchControl& control) {
-    const double once = seconds_once(graph), least = least_again(graph);
+    const double once = graph.seconds_once(), least = least_again(graph);
     const auto count = static_cast<int>(graph.ops.size());
     int again = 0;
     const auto useful = [&](int runs) {

@@ -12,8 +12,8 @@ constexpr int64_t kFewestMoments = 32;
 
 class MomentSearch {
  public:
-  MomentSearch(const SearchGraph& graph, int64_t room) : graph_(graph), room_(room) {
-    for (const SearchGraph::Op& o : graph.ops) once_ += o.seconds;
+  MomentSearch(const SearchGraph& graph, int64_t room)
+      : graph_(graph), room_(room), once_(graph.seconds_once()) {
     best_.seconds = once_;
   }
 

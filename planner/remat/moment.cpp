@@ -69,8 +69,7 @@ void Moment::measure(OpId op) {
 }
 
 void Moment::build() {
-  double all = 0;
-  for (const SearchGraph::Op& o : graph_.ops) all += o.seconds;
+  const double all = graph_.seconds_once();
   scale_ = all > 0 ? kAllSeconds / all : 1;
   const auto wanted = [&](ValueId v) {
     const OpId producer = graph_.values[static_cast<size_t>(v)].producer;

@@ -133,6 +133,12 @@ class Flattener {
 
 }  // namespace
 
+double SearchGraph::seconds_once() const {
+  double seconds = 0;
+  for (const Op& o : ops) seconds += o.seconds;
+  return seconds;
+}
+
 SearchGraph make_search_graph(const Graph& graph, const std::vector<double>& op_seconds,
                               const DeviceTraits& device, int micro_batches) {
   return Flattener(graph, op_seconds, device, micro_batches).run();

@@ -41,6 +41,8 @@ struct SearchGraph {
   std::vector<Op> ops;        ///< as in the graph: each stands behind its `after`
   std::vector<Value> values;  ///< as in the graph
   int64_t persistent_bytes = 0;
+
+  double seconds_once() const;  ///< of every op run once
 };
 
 /// `op_seconds` has one entry per op. A value that `prepare` makes in storage of its own counts as living

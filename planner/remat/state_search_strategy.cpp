@@ -25,8 +25,7 @@ class StateSearchStrategy final : public Strategy {
     const SearchGraph& graph = problem.search_graph();
     const int64_t room = problem.room(budget);
     if (room <= 0 || !takes(problem, control.deadline.has_value())) return std::nullopt;
-    double once = 0;
-    for (const SearchGraph::Op& o : graph.ops) once += o.seconds;
+    const double once = graph.seconds_once();
     const bool fits = incumbent && incumbent->arena_bytes <= budget;
     const double limit = fits ? incumbent->seconds - once : std::numeric_limits<double>::infinity();
     const int64_t states = control.deadline ? kMostStates : kStates;
@@ -41,10 +40,6 @@ class StateSearchStrategy final : public Strategy {
       less -= placed.arena_bytes - budget;
     }
     return std::nullopt;
-  }
-
-  Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const override {
-    return incumbent ? *incumbent : problem.keep_all();
   }
 };
 

@@ -22,9 +22,12 @@ class Strategy {
   virtual std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget,
                                            const Candidate* incumbent,
                                            const SearchControl& control) const = 0;
-  /// The order with the smallest arena that it finds. Depends on nothing but the problem and the incumbent,
-  /// so that what it says to be feasible is feasible the next time.
-  virtual Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const = 0;
+  /// The order with the smallest arena that it finds: unless it looks for one, the incumbent's, or the
+  /// graph's own. Depends on nothing but the problem and the incumbent, so that what it says to be feasible
+  /// is feasible the next time.
+  virtual Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const {
+    return incumbent ? *incumbent : problem.keep_all();
+  }
 };
 
 const Strategy& keep_all_strategy();  ///< "keep-all": the graph's own order, nothing twice
