@@ -113,13 +113,12 @@ std::vector<OpId> without_dead_steps(const Graph& graph, std::vector<OpId> order
   return order;
 }
 
-TransferPoints transfer_points(const Schedule& schedule) {
-  TransferPoints all;
-  all.points.resize(schedule.steps.size() + 1);
+std::vector<TransferPoint> transfer_points(const Schedule& schedule) {
+  std::vector<TransferPoint> points(schedule.steps.size() + 1);
   for (size_t t = 0; t < schedule.transfers.size(); ++t) {
     const Transfer& transfer = schedule.transfers[t];
-    TransferPoints::Point& begin = all.points[static_cast<size_t>(transfer.begin)];
-    TransferPoints::Point& end = all.points[static_cast<size_t>(transfer.end)];
+    TransferPoint& begin = points[static_cast<size_t>(transfer.begin)];
+    TransferPoint& end = points[static_cast<size_t>(transfer.end)];
     (transfer.to_host ? begin.send : begin.fetch).push_back(static_cast<int32_t>(t));
     (transfer.to_host ? end.sent : end.fetched).push_back(static_cast<int32_t>(t));
   }
@@ -127,11 +126,11 @@ TransferPoints transfer_points(const Schedule& schedule) {
   const auto sooner = [&](int32_t a, int32_t b) {
     return schedule.transfers[static_cast<size_t>(a)].end < schedule.transfers[static_cast<size_t>(b)].end;
   };
-  for (TransferPoints::Point& p : all.points) {
+  for (TransferPoint& p : points) {
     std::stable_sort(p.send.begin(), p.send.end(), sooner);
     std::stable_sort(p.fetch.begin(), p.fetch.end(), sooner);
   }
-  return all;
+  return points;
 }
 
 std::vector<int64_t> live_bytes(const Schedule& schedule, int64_t alignment) {

@@ -60,15 +60,13 @@ struct Schedule {
   std::vector<Transfer> transfers = {};
 };
 
-/// Of each point, indices into Schedule::transfers.
-struct TransferPoints {
-  struct Point {
-    std::vector<int32_t> send, sent;      ///< to the host: may start, must be done; behind step p - 1
-    std::vector<int32_t> fetch, fetched;  ///< from the host, before step p
-  };
-  std::vector<Point> points;  ///< one more than steps
+/// What happens at a point, as indices into Schedule::transfers.
+struct TransferPoint {
+  std::vector<int32_t> send, sent;      ///< to the host: may start, must be done; behind step p - 1
+  std::vector<int32_t> fetch, fetched;  ///< from the host, before step p
 };
-TransferPoints transfer_points(const Schedule& schedule);
+/// One more than steps.
+std::vector<TransferPoint> transfer_points(const Schedule& schedule);
 
 /// Whether an order may hold the op more than once: a forward op that updates nothing in place.
 bool may_run_again(const Op& op);

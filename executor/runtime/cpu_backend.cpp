@@ -36,7 +36,7 @@ CpuBackend::CpuBackend(const Graph& graph, const Plan& plan, const RuntimeOption
       pool_(checked_threads(plan, options)),
       args_(bind_steps(graph, plan, arena_.data())),
       ran_(args_.size(), false),
-      transfers_(transfer_points(plan.schedule)),
+      points_(transfer_points(plan.schedule)),
       late_copies_(options.late_copies) {
   for (KernelArgs& args : args_) {
     args.pool = &pool_;
@@ -48,7 +48,7 @@ void CpuBackend::run(int32_t begin, int32_t end, std::vector<TimeSpan>& times) {
   for (int32_t s = begin; s < end; ++s) {
     const auto i = static_cast<size_t>(s);
     guard_.before(s);
-    const TransferPoints::Point& point = transfers_.points[i];
+    const TransferPoint& point = points_[i];
     copy(late_copies_ ? point.fetched : point.fetch);
     guard_.admit(s);
     if (!ran_[i]) touch_workspace(args_[i]);
@@ -56,7 +56,7 @@ void CpuBackend::run(int32_t begin, int32_t end, std::vector<TimeSpan>& times) {
     times[i].start_ns = now_ns();
     kernels_[i](args_[i]);
     times[i].end_ns = now_ns();
-    const TransferPoints::Point& behind = transfers_.points[i + 1];
+    const TransferPoint& behind = points_[i + 1];
     copy(late_copies_ ? behind.sent : behind.send);
     guard_.after(s);
   }

@@ -28,7 +28,7 @@ class CpuBackend : public Backend {
   std::vector<KernelArgs> args_;
   std::vector<Kernel> kernels_;
   std::vector<bool> ran_;  ///< by step
-  TransferPoints transfers_;
+  std::vector<TransferPoint> points_;
   bool late_copies_;
 };
 

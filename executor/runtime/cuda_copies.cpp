@@ -7,7 +7,7 @@ namespace tidemark {
 using device::check_cuda;
 
 CudaCopies::CudaCopies(const Plan& plan, std::byte* arena, cudaStream_t steps)
-    : plan_(plan), arena_(arena), steps_(steps), transfers_(transfer_points(plan.schedule)) {
+    : plan_(plan), arena_(arena), steps_(steps), points_(transfer_points(plan.schedule)) {
   if (plan.schedule.transfers.empty()) return;
   memory_ = PinnedMemory(static_cast<size_t>(plan.host_bytes));
   std::memset(memory_.data(), 0, static_cast<size_t>(plan.host_bytes));  // states begin as zeros
@@ -30,13 +30,13 @@ CudaCopies::~CudaCopies() {
 }
 
 void CudaCopies::before(int32_t step) {
-  const TransferPoints::Point& point = transfers_.points[static_cast<size_t>(step)];
+  const TransferPoint& point = points_[static_cast<size_t>(step)];
   start(point.fetch);
   wait_for(point.fetched);
 }
 
 void CudaCopies::behind(int32_t step) {
-  const TransferPoints::Point& point = transfers_.points[static_cast<size_t>(step) + 1];
+  const TransferPoint& point = points_[static_cast<size_t>(step) + 1];
   start(point.send);
   wait_for(point.sent);
 }

@@ -37,7 +37,7 @@ class CudaCopies {
   std::byte* arena_;
   cudaStream_t steps_;
   PinnedMemory memory_;
-  TransferPoints transfers_;
+  std::vector<TransferPoint> points_;
   std::array<cudaStream_t, 2> streams_{};  // from the host, to it
   cudaEvent_t begin_ = nullptr;
   std::vector<cudaEvent_t> done_;  // of each transfer

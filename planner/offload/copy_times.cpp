@@ -43,14 +43,14 @@ HostLink host_link(const DeviceSpeed& speed, DeviceKind kind) {
 
 double seconds_with_copies(const Graph& graph, const Schedule& schedule,
                            const std::vector<double>& step_seconds, int micro_batches, const HostLink& link) {
-  const TransferPoints all = transfer_points(schedule);
+  const std::vector<TransferPoint> points = transfer_points(schedule);
   const std::vector<StepRange> ranges = step_ranges(graph, schedule);
   double seconds = 0;
   for (size_t r = 0; r < ranges.size(); ++r) {
     Clock clock(schedule, link);
     for (int32_t s = ranges[r].begin; s < ranges[r].end; ++s) {
-      const TransferPoints::Point& before = all.points[static_cast<size_t>(s)];
-      const TransferPoints::Point& behind = all.points[static_cast<size_t>(s) + 1];
+      const TransferPoint& before = points[static_cast<size_t>(s)];
+      const TransferPoint& behind = points[static_cast<size_t>(s) + 1];
       clock.start(before.fetch);
       clock.wait_for(before.fetched);
       clock.run(step_seconds[static_cast<size_t>(s)]);
