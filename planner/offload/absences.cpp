@@ -7,13 +7,6 @@
 namespace tidemark {
 namespace {
 
-/// The op's output that stands in the buffer, or kNone.
-ValueId written(const Graph& graph, const Step& step, int32_t buffer) {
-  for (size_t k = 0; k < step.outputs.size(); ++k)
-    if (step.outputs[k] == buffer) return graph.op(step.op).outputs[k];
-  return kNone;
-}
-
 class Finder {
  public:
   Finder(const Graph& graph, const Schedule& schedule)

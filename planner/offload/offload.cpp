@@ -10,10 +10,6 @@
 namespace tidemark {
 namespace {
 
-bool writes(const Step& step, int32_t buffer) {
-  return std::find(step.outputs.begin(), step.outputs.end(), buffer) != step.outputs.end();
-}
-
 class Splitter {
  public:
   Splitter(const Graph& graph, Schedule& schedule)
@@ -63,8 +59,7 @@ class Splitter {
   ValueId occupant(int32_t b, int32_t point) {
     const std::vector<int32_t>& used = uses(b);
     for (auto s = std::lower_bound(used.begin(), used.end(), point); s-- != used.begin();)
-      for (size_t k = 0; k < step(*s).outputs.size(); ++k)
-        if (step(*s).outputs[k] == b) return graph_.op(step(*s).op).outputs[k];
+      if (const ValueId v = written(graph_, step(*s), b); v != kNone) return v;
     return buffer(b).values.front();
   }
 
@@ -94,7 +89,8 @@ class Splitter {
     const int32_t last = *std::prev(next);
     if (last >= back.begin) fail("step " + std::to_string(last) + " uses it while it is away");
     for (auto s = std::lower_bound(used.begin(), next, out.begin); s != next; ++s)
-      if (writes(step(*s), b)) fail("step " + std::to_string(*s) + " writes it after its copy began");
+      if (written(graph_, step(*s), b) != kNone)
+        fail("step " + std::to_string(*s) + " writes it after its copy began");
 
     const auto returned = static_cast<int32_t>(schedule_.buffers.size());
     Buffer later = buffer(b);
@@ -189,6 +185,12 @@ std::vector<std::vector<int32_t>> buffer_uses(const Schedule& schedule) {
     use(step.workspace);
   }
   return uses;
+}
+
+ValueId written(const Graph& graph, const Step& step, int32_t buffer) {
+  for (size_t k = 0; k < step.outputs.size(); ++k)
+    if (step.outputs[k] == buffer) return graph.op(step.op).outputs[k];
+  return kNone;
 }
 
 void apply_offloads(const Graph& graph, const std::vector<Offload>& offloads, Schedule& schedule) {

@@ -39,6 +39,9 @@ StepRange range_of(const std::vector<StepRange>& ranges, int32_t step);
 /// Of each buffer, the steps that read or write it, ascending.
 std::vector<std::vector<int32_t>> buffer_uses(const Schedule& schedule);
 
+/// What the step writes into the buffer, or kNone.
+ValueId written(const Graph& graph, const Step& step, int32_t buffer);
+
 /// Splits the lives of buffers. Throws Error naming the value where an offload is not possible: the value is
 /// not in the arena then, a step uses it while it is away, is written after its copy began, or a copy crosses
 /// to another range of steps.

@@ -1,6 +1,7 @@
 #include "planner/offload/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <limits>
 
@@ -28,10 +29,10 @@ class Maker {
     const int64_t least = result.plan ? request_.budget_bytes : smallest;
     const int first = least >= unplanned_bytes_ ? kShares : result.plan ? 1 : 0;
     for (int share = first; share <= kShares && !stopped(); ++share)
-      if (const auto base = base_plan(least, share)) consider(*base);
+      if (const auto& base = base_plan(least, share)) consider(*base);
     if (!best_) {
       for (int share : {0, kShares})
-        if (const auto base = base_plan(least, share)) smallest = std::min(smallest, squeeze(*base));
+        if (const auto& base = base_plan(least, share)) smallest = std::min(smallest, squeeze(*base));
     }
     if (!best_) {
       result.smallest_feasible_bytes = smallest;
@@ -57,9 +58,11 @@ class Maker {
     return make_plan(graph_, r);
   }
 
-  std::optional<Plan> base_plan(int64_t least, int share) const {
-    if (share == kShares) return plain(0, "keep-all").plan;
-    return plain(least + (unplanned_bytes_ - least) * share / kShares).plan;
+  const std::optional<Plan>& base_plan(int64_t least, int share) {
+    std::optional<Plan>& base = bases_[static_cast<size_t>(share)];
+    if (base) return base;
+    const int64_t budget = least + (unplanned_bytes_ - least) * share / kShares;
+    return base = share == kShares ? plain(0, "keep-all").plan : plain(budget).plan;
   }
 
   std::vector<OffloadKinds> kinds() const {
@@ -123,6 +126,7 @@ class Maker {
   const Graph& graph_;
   const PlanRequest& request_;
   int64_t unplanned_bytes_ = 0;
+  std::array<std::optional<Plan>, kShares + 1> bases_;  // by share
   std::optional<Plan> best_;
 };
 
