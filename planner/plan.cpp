@@ -10,38 +10,26 @@
 namespace tidemark {
 namespace {
 
-int64_t end_of(const std::vector<ArenaBuffer>& buffers, const std::vector<int64_t>& offsets) {
+/// Makes offsets, unless there are some, checks them, and returns their end. `field` names them.
+int64_t place(const std::vector<ArenaBuffer>& buffers, std::vector<int64_t>& offsets, const char* field) {
+  if (offsets.empty()) offsets = solve_arena(buffers).offsets;
   int64_t end = 0;
   for (size_t i = 0; i < buffers.size() && i < offsets.size(); ++i)
     end = std::max(end, offsets[i] + buffers[i].bytes);
-  return end;
-}
-
-void check_aligned(const std::vector<int64_t>& offsets, const char* field) {
+  if (const std::string wrong = check_arena(buffers, offsets, end); !wrong.empty())
+    throw Error("bad plan", field, wrong, "make the plan again");
   for (int64_t offset : offsets)
     if (offset % kArenaAlignment != 0)
       throw Error("bad plan", field, std::to_string(offset) + " is not a multiple of 64",
                   "make the plan again");
+  return end;
 }
 
-void place_on_host(Plan& plan) {
+std::vector<ArenaBuffer> host_arena_buffers(const Schedule& schedule) {
   std::vector<ArenaBuffer> buffers;
-  for (const HostBuffer& h : plan.schedule.host_buffers)
+  for (const HostBuffer& h : schedule.host_buffers)
     buffers.push_back({rounded_up(h.bytes, kArenaAlignment), h.first_step, h.last_step});
-  if (plan.host_offsets.empty()) plan.host_offsets = solve_arena(buffers).offsets;
-  plan.host_bytes = end_of(buffers, plan.host_offsets);
-  if (const std::string wrong = check_arena(buffers, plan.host_offsets, plan.host_bytes); !wrong.empty())
-    throw Error("bad plan", "host_buffers: offset", wrong, "make the plan again");
-  check_aligned(plan.host_offsets, "host_buffers: offset");
-}
-
-void place(Plan& plan, const std::vector<ArenaBuffer>& buffers) {
-  if (plan.offsets.empty()) plan.offsets = solve_arena(buffers).offsets;
-  const int64_t end = end_of(buffers, plan.offsets);
-  if (const std::string wrong = check_arena(buffers, plan.offsets, end); !wrong.empty())
-    throw Error("bad plan", "buffers: offset", wrong, "make the plan again");
-  check_aligned(plan.offsets, "buffers: offset");
-  plan.arena_bytes = rounded_up(end, plan.device.page_bytes);
+  return buffers;
 }
 
 }  // namespace
@@ -86,8 +74,9 @@ void finish_plan(const Graph& graph, Plan& plan) {
   plan.graph_name = graph.name();
   plan.graph_fingerprint = fingerprint(graph);
   if (plan.micro_batches > 1) check_repeatable(graph, plan.schedule);
-  place(plan, arena_buffers(plan.schedule));
-  place_on_host(plan);
+  plan.arena_bytes = rounded_up(place(arena_buffers(plan.schedule), plan.offsets, "buffers: offset"),
+                                plan.device.page_bytes);
+  plan.host_bytes = place(host_arena_buffers(plan.schedule), plan.host_offsets, "host_buffers: offset");
 
   const std::vector<int64_t> live = live_bytes(plan.schedule, kArenaAlignment);
   const auto peak = std::max_element(live.begin(), live.end());

@@ -115,33 +115,34 @@ void read_offloads(const Fields& root, const Graph& graph, Plan& plan) {
   }
 }
 
-void read_host_buffers(const Fields& root, const Graph& graph, Plan& plan) {
-  const std::vector<HostBuffer>& derived = plan.schedule.host_buffers;
-  if (root.array("host_buffers").size() != derived.size())
-    root.fail("host_buffers", "the offloads need " + std::to_string(derived.size()) + " of them");
-  for (size_t i = 0; i < derived.size(); ++i) {
-    const Fields buffer = root.element("host_buffers", i);
-    const json expected = host_buffer_to_json(derived[i], 0, graph);
+/// The offsets of a list of buffers, of which derived(i) is what the rest must be. `source`: what it follows
+/// from.
+template <typename Derived>
+std::vector<int64_t> read_offsets(const Fields& root, const char* list, size_t count, const Derived& derived,
+                                  const std::string& source) {
+  const size_t found = root.array(list).size();
+  if (found != count)
+    root.fail(list, std::to_string(count) + " of them follow from the " + source + ", not " +
+                        std::to_string(found));
+  std::vector<int64_t> offsets;
+  for (size_t i = 0; i < count; ++i) {
+    const Fields buffer = root.element(list, i);
+    const json expected = derived(i);
     for (const auto& [key, value] : expected.items())
-      if (key != "offset") buffer.expect(key.c_str(), value, "it does not follow from the offloads");
-    plan.host_offsets.push_back(buffer.integer("offset", 0, INT64_MAX / 2));
+      if (key != "offset") buffer.expect(key.c_str(), value, "it does not follow from the " + source);
+    offsets.push_back(buffer.integer("offset", 0, INT64_MAX / 2));
     buffer.finish();
   }
+  return offsets;
 }
 
 void read_buffers(const Fields& root, const Graph& graph, Plan& plan) {
-  const json& list = root.array("buffers");
-  if (list.size() != plan.schedule.buffers.size())
-    root.fail("buffers", "the order needs " + std::to_string(plan.schedule.buffers.size()) +
-                             " of them, not " + std::to_string(list.size()));
-  for (size_t i = 0; i < list.size(); ++i) {
-    const Fields buffer = root.element("buffers", i);
-    const json derived = buffer_to_json(plan.schedule.buffers[i], 0, graph);
-    for (const auto& [key, value] : derived.items())
-      if (key != "offset") buffer.expect(key.c_str(), value, "it does not follow from the order");
-    plan.offsets.push_back(buffer.integer("offset", 0, INT64_MAX / 2));
-    buffer.finish();
-  }
+  const std::vector<HostBuffer>& hosts = plan.schedule.host_buffers;
+  const std::vector<Buffer>& buffers = plan.schedule.buffers;
+  const auto host = [&](size_t i) { return host_buffer_to_json(hosts[i], 0, graph); };
+  const auto buffer = [&](size_t i) { return buffer_to_json(buffers[i], 0, graph); };
+  plan.host_offsets = read_offsets(root, "host_buffers", hosts.size(), host, "offloads");
+  plan.offsets = read_offsets(root, "buffers", buffers.size(), buffer, "order");
 }
 
 void check_derived(const Fields& root, const Graph& graph, const Plan& plan) {
@@ -241,7 +242,6 @@ Plan plan_from_json(const json& document, const Graph& graph, const std::string&
   try {
     plan.schedule = make_schedule(graph, read_order(root, graph), traits_of(plan.device));
     read_offloads(root, graph, plan);
-    read_host_buffers(root, graph, plan);
     read_buffers(root, graph, plan);
     finish_plan(graph, plan);
   } catch (const Error& error) {
