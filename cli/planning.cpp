@@ -22,8 +22,7 @@ DeviceSpeed speed_of(const BudgetOptions& options, int threads) {
   return speed;
 }
 
-OpTimes op_times(const Graph& graph, const BudgetOptions& options, int threads) {
-  const DeviceSpeed speed = speed_of(options, threads);
+OpTimes op_times(const Graph& graph, const BudgetOptions& options, const DeviceSpeed& speed) {
   if (options.profile.empty()) return analytic_times(graph, speed);
   return profiled_times(graph, speed, median_op_seconds(Trace(options.profile)));
 }
@@ -94,15 +93,16 @@ void add_budget_options(CLI::App& command, BudgetOptions& o) {
 }
 
 PlanRequest plan_request(const Graph& graph, const BudgetOptions& options, int threads, int micro_batches) {
+  const DeviceSpeed speed = speed_of(options, threads);
   PlanRequest request;
   request.device = plan_device(options.backend, threads);
   request.micro_batches = micro_batches;
-  request.times = op_times(graph, options, threads);
+  request.times = op_times(graph, options, speed);
   request.strategy = options.strategy;
   request.time_limit_seconds = options.time_limit;
   request.budget_bytes = budget_bytes(options.budget, request, graph);
   request.offload = offload_kinds(options.offload);
-  request.host_link = host_link(speed_of(options, threads), traits_of(request.device).kind);
+  request.host_link = host_link(speed, traits_of(request.device).kind);
   return request;
 }
 
