@@ -2,6 +2,7 @@
 #pragma once
 
 #include "executor/ops/device_operands.h"
+#include "graph/cuda_workspace.h"
 
 namespace tidemark::ops {
 
@@ -53,6 +54,25 @@ void sum_columns(Device& device, const X* x, int64_t rows, int64_t columns, int6
           device::store(y + first + i, start ? device::to_float(start[first + i]) + totals[i] : totals[i]);
         });
       });
+}
+
+/// y[column] = the sum over the rows of f(row, column), in f32, rounded once: of every so many rows first.
+/// `parts`: scratch for cuda::row_parts(rows) rows.
+template <typename Y, typename F, typename Device>
+void sum_columns_of(Device& device, int64_t rows, int64_t columns, const F& f, float* parts, Y* y) {
+  using Group = typename Device::Group;
+  const int64_t blocks = cuda::row_parts(rows);
+  device.launch(
+      blocks, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
+        const int64_t begin = block * cuda::kPartRows;
+        const int64_t end = device::smaller(rows, begin + cuda::kPartRows);
+        group.each(columns, [&](int64_t i) {
+          float sum = 0;
+          for (int64_t row = begin; row < end; ++row) sum += f(row, i);
+          parts[block * columns + i] = sum;
+        });
+      });
+  sum_columns<float, Y>(device, parts, blocks, columns, columns, nullptr, y);
 }
 
 }  // namespace tidemark::ops

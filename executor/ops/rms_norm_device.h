@@ -47,21 +47,11 @@ void rms_norm_grad_typed(const KernelArgs& args, Device& device) {
   T* const dx = args.out<T>(0);
 
   if (args.op.has_out(1)) {
-    auto* const parts = static_cast<float*>(args.workspace);
-    const int64_t blocks = cuda::row_parts(rows);
-    device.launch(
-        blocks, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
-          const int64_t begin = block * cuda::kPartRows;
-          const int64_t end = device::smaller(rows, begin + cuda::kPartRows);
-          group.each(width, [&](int64_t i) {
-            float sum = 0;
-            for (int64_t row = begin; row < end; ++row)
-              sum += device::to_float(dy[row * width + i]) * device::to_float(x[row * width + i]) *
-                     rstd[row * groups + i / columns];
-            parts[block * width + i] = sum;
-          });
-        });
-    sum_columns<float, T>(device, parts, blocks, width, width, nullptr, args.out<T>(1));
+    const auto of_weight = TIDEMARK_BODY(int64_t row, int64_t i) {
+      return device::to_float(dy[row * width + i]) * device::to_float(x[row * width + i]) *
+             rstd[row * groups + i / columns];
+    };
+    sum_columns_of(device, rows, width, of_weight, static_cast<float*>(args.workspace), args.out<T>(1));
   }
 
   device.launch(
