@@ -10,30 +10,19 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-const char* const kPresets[] = {"llama-tiny",  "rnn-tiny",  "lstm-tiny",        "gru-tiny",  "fvsbn-tiny",
-                                "nade-tiny",   "made-tiny", "lru-tiny",         "s4-tiny",   "s4d-tiny",
-                                "retnet-tiny", "rwkv-tiny", "transformer-tiny", "rwkv7-tiny"};
-
 std::string label(const std::string& preset, const Plan& plan, int threads) {
   return preset + ", " + plan.strategy + " in " + std::to_string(plan.budget_bytes) + " bytes, " +
          std::to_string(threads) + " threads";
-}
-
-std::string test_name(const ::testing::TestParamInfo<const char*>& preset) {
-  std::string name = preset.param;
-  for (char& c : name)
-    if (c == '-') c = '_';
-  return name;
 }
 
 // Under a sanitizer, the guards alone are tried on every preset.
 class Plans : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Presets, Plans,
                          kSanitized ? ::testing::Values("lstm-tiny", "fvsbn-tiny", "made-tiny", "s4-tiny")
-                                    : ::testing::ValuesIn(kPresets),
-                         test_name);
+                                    : ::testing::ValuesIn(kTinyPresets),
+                         preset_test_name);
 class GuardedPlans : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Presets, GuardedPlans, ::testing::ValuesIn(kPresets), test_name);
+INSTANTIATE_TEST_SUITE_P(Presets, GuardedPlans, ::testing::ValuesIn(kTinyPresets), preset_test_name);
 
 TEST_P(Plans, NeverChangeLossOrGradients) {
   for (DType dtype : {DType::f32, DType::bf16}) {

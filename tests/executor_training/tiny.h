@@ -1,6 +1,9 @@
 // The tiny presets on random tokens, small enough to run whole under every plan.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -32,6 +35,19 @@ struct TinyOptions {
   bool masters = true;
   bool clip = true;  ///< without: a parameter can be updated as soon as its gradient is there
 };
+
+/// One of every family that trains.
+inline constexpr const char* kTinyPresets[] = {"llama-tiny",  "rnn-tiny",  "lstm-tiny",        "gru-tiny",
+                                               "fvsbn-tiny",  "nade-tiny", "made-tiny",        "lru-tiny",
+                                               "s4-tiny",     "s4d-tiny",  "mamba-tiny",       "mamba2-tiny",
+                                               "retnet-tiny", "rwkv-tiny", "transformer-tiny", "rwkv7-tiny"};
+
+/// gtest's names are of letters, digits and underscores.
+inline std::string preset_test_name(const ::testing::TestParamInfo<const char*>& preset) {
+  std::string name = preset.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
 
 constexpr int kPatience = 12;
 
