@@ -8,8 +8,7 @@ namespace tidemark {
 namespace {
 
 template <typename Enum, size_t N>
-Enum enum_from(const std::array<std::string_view, N>& names, std::string_view name,
-               std::string_view where) {
+Enum enum_from(const std::array<std::string_view, N>& names, std::string_view name, std::string_view where) {
   for (size_t i = 0; i < N; ++i)
     if (names[i] == name) return static_cast<Enum>(i);
   std::string known;

@@ -12,10 +12,10 @@ namespace tidemark {
 class ThreadPool;
 
 struct KernelArgs {
-  OpView op;                      ///< attributes and operand types
-  std::vector<void*> inputs;      ///< nullptr where an optional operand is absent
-  std::vector<void*> outputs;     ///< may equal an input where the op declares the alias
-  void* workspace = nullptr;      ///< OpDef::workspace bytes, 64-byte aligned, contents undefined
+  OpView op;                   ///< attributes and operand types
+  std::vector<void*> inputs;   ///< nullptr where an optional operand is absent
+  std::vector<void*> outputs;  ///< may equal an input where the op declares the alias
+  void* workspace = nullptr;   ///< OpDef::workspace bytes, 64-byte aligned, contents undefined
   int64_t workspace_bytes = 0;
   ThreadPool* pool = nullptr;
 

@@ -166,8 +166,8 @@ Wkv7Space wkv7_space(const Wkv7Shape& s, bool gradient) {
   space.block = kWkv7Values * columns;
   space.thread = 6 * space.rows + space.factors + space.state;
   if (gradient)
-    space.thread += 7 * space.rows + (s.chunk_rows + 2) * space.block + (s.chunk_rows + 1) * kWkv7Values +
-                    4 * columns;
+    space.thread +=
+        7 * space.rows + (s.chunk_rows + 2) * space.block + (s.chunk_rows + 1) * kWkv7Values + 4 * columns;
   else
     space.thread += 3 * columns;
   return space;

@@ -100,8 +100,8 @@ struct RetentionShape {
   int64_t pieces() const;  ///< of a chunk
 };
 
-/// Floats of one head's task. q, k and a scaled one of them; v with a column of ones, or going back v, do and a
-/// scaled one; scores and going back their gradient; an output; a packed operand; states.
+/// Floats of one head's task. q, k and a scaled one of them; v with a column of ones, or going back v, do and
+/// a scaled one; scores and going back their gradient; an output; a packed operand; states.
 struct RetentionSpace {
   int64_t keys = 0;    ///< [piece_rows, key_columns]
   int64_t values = 0;  ///< [piece_rows, value_columns + 1]
@@ -113,7 +113,8 @@ struct RetentionSpace {
 RetentionSpace retention_space(const RetentionShape& shape, bool gradient);
 int64_t retention_workspace(const RetentionShape& shape, bool gradient, int threads);
 
-/// Value columns of a head's state of which the gradient of RWKV-7's recurrence holds a whole chunk of states.
+/// Value columns of a head's state of which the gradient of RWKV-7's recurrence holds a whole chunk of
+/// states.
 inline constexpr int64_t kWkv7Values = 16;
 
 struct Wkv7Shape {
@@ -123,9 +124,9 @@ struct Wkv7Shape {
   int64_t padded_columns() const;  ///< of a head, in whole vectors and blocks of kWkv7Values
 };
 
-/// Floats of one head's task. Six operands of a chunk and a factor per row; a state, or going back its gradient;
-/// three rows of a state's columns. Going back also the outputs' gradient and six results, the states of a block
-/// before and after every row with their products with `a`, and four rows of sums.
+/// Floats of one head's task. Six operands of a chunk and a factor per row; a state, or going back its
+/// gradient; three rows of a state's columns. Going back also the outputs' gradient and six results, the
+/// states of a block before and after every row with their products with `a`, and four rows of sums.
 struct Wkv7Space {
   int64_t rows = 0;     ///< [chunk_rows, padded_columns]
   int64_t factors = 0;  ///< [chunk_rows]

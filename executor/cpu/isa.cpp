@@ -35,15 +35,17 @@ std::atomic<Isa>& current() {
 }  // namespace
 
 bool isa_available(Isa isa) {
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("bmi2");
+  const bool v3 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   if (isa == Isa::avx2) return v3;
   return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl");
 }
 
-Isa isa() { return current().load(std::memory_order_relaxed); }
+Isa isa() {
+  return current().load(std::memory_order_relaxed);
+}
 
 void set_isa(Isa wanted) {
   if (!isa_available(wanted))
@@ -51,6 +53,8 @@ void set_isa(Isa wanted) {
   current().store(wanted, std::memory_order_relaxed);
 }
 
-std::string_view isa_name() { return isa() == Isa::avx512 ? "avx512" : "avx2"; }
+std::string_view isa_name() {
+  return isa() == Isa::avx512 ? "avx512" : "avx2";
+}
 
 }  // namespace tidemark::cpu

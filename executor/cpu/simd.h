@@ -9,6 +9,8 @@
 
 #include "executor/cpu/bf16.h"
 
+// An operation a line, so that the instruction sets can be compared.
+// clang-format off
 namespace tidemark::cpu::TIDEMARK_ISA_NS {
 
 #if defined(__AVX512F__)
@@ -232,3 +234,4 @@ inline void convert(const In* in, Out* out, int64_t n) {
 }
 
 }  // namespace tidemark::cpu::TIDEMARK_ISA_NS
+// clang-format on

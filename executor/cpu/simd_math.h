@@ -80,8 +80,8 @@ inline Vec softplus(Vec x) {
   return max(zero(), x) + (p + p);
 }
 
-/// The error function, to within 1.5e-7: x P(x^2) near zero, else 1 - e^-Q(|x|); P and Q are least-squares fits
-/// at Chebyshev nodes.
+/// The error function, to within 1.5e-7: x P(x^2) near zero, else 1 - e^-Q(|x|); P and Q are least-squares
+/// fits at Chebyshev nodes.
 inline Vec erf(Vec x) {
   const Vec a = min(broadcast(4.0f), abs(x));
   const Vec z = x * x;

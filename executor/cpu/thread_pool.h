@@ -23,8 +23,9 @@ class ThreadPool {
   template <typename F>
   void parallel_for(int64_t tasks, F&& fn) {
     using Fn = std::remove_reference_t<F>;
-    for_each(tasks, [](void* f, int64_t task, int thread) { (*static_cast<Fn*>(f))(task, thread); },
-             const_cast<void*>(static_cast<const void*>(&fn)));
+    for_each(
+        tasks, [](void* f, int64_t task, int thread) { (*static_cast<Fn*>(f))(task, thread); },
+        const_cast<void*>(static_cast<const void*>(&fn)));
   }
 
   /// fn(thread, threads) once on every thread, all at the same time: they may call barrier().

@@ -72,8 +72,7 @@ void write_files(const fs::path& folder, const CheckpointContents& contents,
                 {"losses", contents.progress.losses},
                 {"settings", contents.settings},
                 {"files", json::object()}};
-  for (const std::string& file : files)
-    state["files"][file] = file_seal((folder / file).string(), kWhat);
+  for (const std::string& file : files) state["files"][file] = file_seal((folder / file).string(), kWhat);
   write_text_file((folder / checkpoint::kState).string(), state.dump(1) + "\n", kWhat);
   sync_directory(folder.string(), kWhat);
 }

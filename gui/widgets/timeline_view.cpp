@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ticks.h"
 #include "base/units.h"
 #include "gui/models/stack.h"
-#include "base/ticks.h"
 #include "gui/widgets/axes.h"
 #include "gui/widgets/theme.h"
 

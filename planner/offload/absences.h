@@ -22,7 +22,7 @@ struct Absence {
   int32_t made = 0;  ///< the step that wrote it last, at `from` or before; of a state, `to`
   int32_t from = 0;  ///< the last step that uses it before it is away; of a state, the first step that does
   int32_t to = 0;    ///< the first step that uses it again; of a state, the last step that does
-  StepRange range = {}; ///< of steps, which its copies must not leave
+  StepRange range = {};  ///< of steps, which its copies must not leave
 };
 
 /// `least_bytes`: smaller values are not worth a copy.

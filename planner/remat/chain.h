@@ -24,8 +24,9 @@ struct Chain {
 
 /// Cuts the forward graph where every path to the first backward op leads through one op of which only one
 /// output is read further on. A backward op belongs to the block of its `source`; without one, to the block
-/// that the backward pass has come down to, by the latest forward values that each op reads. A graph without such cuts, or that does not run
-/// block by block, is a chain of one block. Neighbours are joined where there are hundreds of blocks.
+/// that the backward pass has come down to, by the latest forward values that each op reads. A graph without
+/// such cuts, or that does not run block by block, is a chain of one block. Neighbours are joined where there
+/// are hundreds of blocks.
 Chain find_chain(const Graph& graph);
 
 /// All ops once: forward through the chain, then backward.

@@ -9,8 +9,8 @@
 #include <memory>
 #include <vector>
 
-#include "graph/opaque.h"
 #include "graph/graph.h"
+#include "graph/opaque.h"
 
 namespace tidemark::test {
 
