@@ -27,6 +27,11 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
                   "for recurrent models and pairs")
       ->check(CLI::IsMember({"auto", "windows", "documents"}))
       ->capture_default_str();
+  command
+      .add_option("--loss-chunk-rows", o.loss_chunk_rows,
+                  "Tokens of which the loss has the logits at a time; 0: as few as cost no time")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("--micro-batches", o.micro_batches, "Micro-batches whose gradients add up")
       ->capture_default_str();
   command.add_option("--clip-norm", o.clip_norm, "Clip the gradients' global norm; 0: never")
@@ -84,6 +89,10 @@ BuiltModel describe(const ModelOptions& o) {
     throw Error("bad usage", "--packing", "pairs are no windows of a text", "leave it out");
   if (!pairs && o.target_length > 0)
     throw Error("bad usage", "--target-length", "the model has no targets apart", "leave it out");
+  if (pixels > 0 && o.loss_chunk_rows > 0)
+    throw Error("bad usage", "--loss-chunk-rows", "the loss of images has no logits of a vocabulary",
+                "leave it out");
+  built.batch.loss_chunk_rows = o.loss_chunk_rows;
   built.documents = o.packing == "documents" || (o.packing == "auto" && (recurrent || pairs));
   built.batch.tokens = o.batch * length;
   built.batch.max_length = length;

@@ -19,6 +19,7 @@ struct ModelOptions {
   int64_t target_length = 0;  ///< 0: as length
   std::string dtype = "f32";
   std::string packing = "auto";
+  int64_t loss_chunk_rows = 0;  ///< as BatchSpec's
   int micro_batches = 1;
   double clip_norm = 1.0;
   double weight_decay = 0.1;

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/loss_chunks.h"
 #include "cli/pareto.h"
 #include "cli/plan_summary.h"
 #include "cli/planning.h"
@@ -27,6 +28,7 @@ struct Options {
   std::string graph;
   BudgetOptions budget;
   std::string out;
+  bool tune_loss_chunks = false;
   bool pareto = false;
   int points = 12;
   std::string picture;
@@ -141,21 +143,25 @@ Graph subject(const Options& o) {
   return std::move(built.training);
 }
 
-ExitCode run(const Options& o) {
-  const Graph graph = subject(o);
+PlanRequest request_of(const Graph& graph, const Options& o) {
   PlanRequest request = plan_request(graph, o.budget, threads_of(o.model.threads), o.model.micro_batches);
-  catch_interrupts();  // Ctrl-C ends the search, not the program
   request.stop = stop_requested;
-  if (o.pareto) {
-    show_curve(graph, pareto_curve(graph, request, o.points), {.as_json = o.as_json, .picture = o.picture});
-    return ExitCode::ok;
-  }
-  if (isatty(STDERR_FILENO) == 1) request.progress = show_progress;
-  const PlanResult result = make_plan(graph, request);
+  if (isatty(STDERR_FILENO) == 1 && !o.pareto) request.progress = show_progress;
+  return request;
+}
+
+/// `loss_rows` 0: as they were asked for.
+ExitCode answer(const Graph& graph, const PlanRequest& request, const PlanResult& result, int64_t loss_rows,
+                const Options& o) {
   if (result.plan && !o.out.empty()) save_plan(*result.plan, graph, o.out);
   if (o.as_json) {
-    std::cout << summary(result, request).dump(2) << "\n";
+    json j = summary(result, request);
+    if (loss_rows > 0) j["loss_chunk_rows"] = loss_rows;
+    std::cout << j.dump(2) << "\n";
   } else if (result.plan) {
+    if (loss_rows > 0)
+      print_row("loss", format_count(loss_rows) + " tokens at a time: run it with --loss-chunk-rows " +
+                            std::to_string(loss_rows));
     print_plan(graph, *result.plan);
     if (!o.out.empty()) print_row("written to", o.out);
   } else {
@@ -167,6 +173,30 @@ ExitCode run(const Options& o) {
   return result.plan ? ExitCode::ok : ExitCode::no;
 }
 
+ExitCode run_tuned(const Options& o) {
+  int64_t budget = -1;  // of the first graph, which a share of the unplanned peak is of
+  const Planned best = plan_with_best_loss_chunks(o.model, [&](const ModelOptions& model) {
+    Planned p{.built = build(model), .request = {}, .result = {}};
+    if (budget < 0 && !o.as_json) print_model(p.built, o.model);
+    p.request = request_of(p.built.training, o);
+    if (budget < 0) budget = p.request.budget_bytes;
+    p.request.budget_bytes = budget;
+    p.result = make_plan(p.built.training, p.request);
+    return p;
+  });
+  return answer(best.built.training, best.request, best.result, best.loss_chunk_rows(), o);
+}
+
+ExitCode run(const Options& o) {
+  catch_interrupts();  // Ctrl-C ends the search, not the program
+  if (o.tune_loss_chunks) return run_tuned(o);
+  const Graph graph = subject(o);
+  const PlanRequest request = request_of(graph, o);
+  if (!o.pareto) return answer(graph, request, make_plan(graph, request), 0, o);
+  show_curve(graph, pareto_curve(graph, request, o.points), {.as_json = o.as_json, .picture = o.picture});
+  return ExitCode::ok;
+}
+
 }  // namespace
 
 void add_plan(CLI::App& app, ExitCode& status) {
@@ -175,13 +205,21 @@ void add_plan(CLI::App& app, ExitCode& status) {
   add_model_options(*command, o->model);
   auto* graph = command->add_option("--graph", o->graph, "Any training graph (JSON: docs/formats.md)");
   for (const char* of_model : {"--model", "--config", "--batch", "--length", "--target-length", "--dtype",
-                               "--packing", "--clip-norm", "--weight-decay", "--beta2"})
+                               "--packing", "--loss-chunk-rows", "--clip-norm", "--weight-decay", "--beta2"})
     graph->excludes(command->get_option(of_model));
   add_budget_options(*command, o->budget);
+  command
+      ->add_flag("--tune-loss-chunks", o->tune_loss_chunks,
+                 "Choose --loss-chunk-rows, too: plan for several, and take the fastest")
+      ->excludes(graph)
+      ->excludes(command->get_option("--loss-chunk-rows"))
+      ->excludes(command->get_option("--profile"));
   auto* out = command->add_option("--out", o->out, "Write the plan here (plan.json)");
   auto* pareto =
       command->add_flag("--pareto", o->pareto, "Plan for many budgets: the trade-off of peak and time");
-  pareto->excludes(out)->excludes(command->get_option("--budget"));
+  pareto->excludes(out);
+  for (const char* one_budget : {"--budget", "--tune-loss-chunks"})
+    pareto->excludes(command->get_option(one_budget));
   command->add_option("--points", o->points, "Budgets of the trade-off, at most")
       ->needs(pareto)
       ->check(CLI::Range(kFewestParetoPoints, 1000))

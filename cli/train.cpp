@@ -60,6 +60,7 @@ json settings_of(const Options& o, const BuiltModel& built) {
                    {"schedule_steps", o.rate.total_steps},
                    {"final_fraction", o.rate.final_fraction},
                    {"decay", static_cast<int>(o.rate.decay)}};
+  if (o.model.loss_chunk_rows > 0) settings["loss_chunk_rows"] = o.model.loss_chunk_rows;
   if (o.model.no_masters) settings["masters"] = false;
   if (!o.save.empty() || !o.resume.empty()) settings["data"] = file_seal(o.data.path, "cannot read the data");
   return settings;

@@ -165,7 +165,7 @@ class Llama final : public Model {
     x = norm(block, "model.norm", x);
     const ValueId head =
         tied_ ? embedding : parameter(block, "lm_head.weight", {vocabulary_, hidden_}, normal());
-    add_language_model_loss(graph, x, head, labels, "lm_head");
+    add_language_model_loss(graph, batch, x, head, labels, "lm_head");
   }
 
   int64_t hidden_, intermediate_, layers_, heads_, kv_heads_;

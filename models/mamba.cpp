@@ -140,7 +140,7 @@ class MambaModel : public Model {
     x = norm(block, "backbone.norm_f", x);
     const ValueId head =
         tied_ ? embedding : parameter(block, "lm_head.weight", {vocabulary_, hidden_}, normal());
-    add_language_model_loss(graph, x, head, labels, "lm_head");
+    add_language_model_loss(graph, batch, x, head, labels, "lm_head");
   }
 
   bool bias_, conv_bias_, f32_residual_, rescale_, tied_;

@@ -31,6 +31,7 @@ void check(const BatchSpec& batch) {
   if (batch.target_tokens < 0 || batch.target_tokens > kMost ||
       batch.sequences * batch.max_length < batch.target_tokens)
     throw bad("target tokens", "out of range", "give at most what the sequences can hold");
+  if (batch.loss_chunk_rows < 0) throw bad("loss chunk", "is negative", "give a number of tokens, or 0");
   if (batch.dtype == DType::i32) throw bad("dtype", "i32 cannot be trained", "use f32 or bf16");
 }
 
@@ -50,10 +51,13 @@ ValueId Model::add_integers(Graph& graph, const std::string& name, int64_t n) {
   return graph.add_source(name, {DType::i32, {n}}, Category::input);
 }
 
-void Model::add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
-                                    const std::string& module, ValueId bias, double label_smoothing) const {
+void Model::add_language_model_loss(Graph& graph, const BatchSpec& batch, ValueId x, ValueId weight,
+                                    ValueId labels, const std::string& module, ValueId bias,
+                                    double label_smoothing) const {
   const int64_t tokens = graph.value(x).type.shape[0];
-  Attributes attributes{{"chunk_rows", cpu::cross_entropy_chunk_rows(tokens, vocabulary_)}};
+  const int64_t rows = batch.loss_chunk_rows > 0 ? std::min(batch.loss_chunk_rows, tokens)
+                                                 : cpu::cross_entropy_chunk_rows(tokens, vocabulary_);
+  Attributes attributes{{"chunk_rows", rows}};
   if (label_smoothing > 0) attributes.set("label_smoothing", label_smoothing);
   graph.mark_output(graph.add({.kind = "linear_cross_entropy",
                                .name = "loss",

@@ -24,6 +24,9 @@ struct BatchSpec {
   /// Of the targets of all pairs together, of which there are `sequences`; 0: as many as `tokens`. Of models
   /// of pairs alone, whose `tokens` are those of the sources.
   int64_t target_tokens = 0;
+  /// Of which the loss has the logits in memory at a time. Sums over tokens are rounded between chunks, so it
+  /// says what the last bits are. 0: as few as cost no time.
+  int64_t loss_chunk_rows = 0;
 };
 
 /// Inputs of a graph by name, as places to write to.
@@ -94,8 +97,8 @@ class Model {
   static ValueId add_integers(Graph& graph, const std::string& name, int64_t n);
 
   /// Ends the graph: the output `loss` of the head `weight` [vocabulary, D], `bias` on x [tokens, D].
-  void add_language_model_loss(Graph& graph, ValueId x, ValueId weight, ValueId labels,
-                               const std::string& module, ValueId bias = kNone,
+  void add_language_model_loss(Graph& graph, const BatchSpec& batch, ValueId x, ValueId weight,
+                               ValueId labels, const std::string& module, ValueId bias = kNone,
                                double label_smoothing = 0) const;
 
   int64_t vocabulary_ = 0;

@@ -165,7 +165,7 @@ class RetNet final : public Model {
     for (int64_t i = 0; i < layers_; ++i) x = layer(block, "layers." + std::to_string(i), x);
     if (norm_before_) x = norm(block, "layer_norm", x);
     const ValueId head = tied_ ? embedding : vocabulary("output_projection.weight");
-    add_language_model_loss(graph, x, head, labels, "output_projection");
+    add_language_model_loss(graph, batch, x, head, labels, "output_projection");
   }
 
   int64_t hidden_, value_columns_, heads_, ffn_, layers_, chunk_rows_;

@@ -111,7 +111,7 @@ class RecurrentModel final : public Model {
     const ValueId decoder =
         tied_ ? encoder : parameter("decoder.weight", {vocabulary_, width()}, uniform(0.1));
     const ValueId bias = parameter("decoder.bias", {vocabulary_}, {Initializer::Kind::constant, 0});
-    add_language_model_loss(graph, x, decoder, labels, "decoder", bias);
+    add_language_model_loss(graph, batch, x, decoder, labels, "decoder", bias);
   }
 
   int64_t gates_, hidden_, layers_;

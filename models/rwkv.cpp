@@ -153,7 +153,7 @@ class Rwkv final : public Model {
     x = norm(block, "rwkv.ln_out", x, 1e-5);  // whatever the layers have, as transformers does
     const ValueId head =
         tied_ ? embedding : parameter(block, "head.weight", {vocabulary_, hidden_}, scaled(0.5, hidden_));
-    add_language_model_loss(graph, x, head, labels, "head");
+    add_language_model_loss(graph, batch, x, head, labels, "head");
   }
 
   int64_t hidden_, attention_, ffn_, layers_;

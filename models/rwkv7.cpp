@@ -250,7 +250,7 @@ class Rwkv7 final : public Model {
     const ValueId head =
         tied_ ? embedding
               : matrix(block, "lm_head.weight", vocabulary_, hidden_, {Initializer::Kind::normal, spread});
-    add_language_model_loss(graph, x, head, labels, "lm_head");
+    add_language_model_loss(graph, batch, x, head, labels, "lm_head");
   }
 
   int64_t hidden_, head_columns_, layers_, ffn_;

@@ -68,7 +68,7 @@ void SequenceModel::add_ops(Graph& graph, const BatchSpec& batch) const {
                    .module = "pool"});
   const ValueId weight = parameter(block, "decoder.weight", {vocabulary_, d_model_}, weight_init(d_model_));
   const ValueId bias = parameter(block, "decoder.bias", {vocabulary_}, bias_init(d_model_));
-  add_language_model_loss(graph, x, weight, labels, "decoder", bias);
+  add_language_model_loss(graph, batch, x, weight, labels, "decoder", bias);
 }
 
 }  // namespace tidemark

@@ -226,7 +226,7 @@ class Transformer final : public Model {
         run("encoder", encoder_, embed(block, "encoder", ids, positions, shared), source, kNone);
     const ValueId out = run("decoder", decoder_,
                             embed(block, "decoder", decoder_ids, decoder_positions, shared), target, memory);
-    add_language_model_loss(graph, out, shared, labels, "output", kNone,
+    add_language_model_loss(graph, batch, out, shared, labels, "output", kNone,
                             batch.inference ? 0 : label_smoothing_);
   }
 

@@ -65,7 +65,7 @@ void check_header(const Fields& root, const Graph& graph) {
   about.text("name");
   if (about.text("fingerprint") != fingerprint(graph))
     about.fail("fingerprint", "the plan is for another graph, '" + about.text("name") + "'",
-               "plan again for the model, batch, length and dtype of this run");
+               "plan again for the model, batch, length, dtype and chunks of the loss of this run");
   about.finish();
   const Fields mesh = root.object("mesh");
   for (const char* axis : kMeshAxes) mesh.expect(axis, 1, "only one device is supported");

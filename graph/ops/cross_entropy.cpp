@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "graph/cpu_workspace.h"
 #include "graph/ops/all.h"
 #include "graph/ops/check.h"
@@ -19,10 +21,14 @@ void check_operands(const OpView& op) {
   }
 }
 
-Work loss_work(const OpView& op, double products) {
-  const double logits = static_cast<double>(op.in(0).shape[0]) * static_cast<double>(op.in(1).shape[0]);
-  return {logits * (products * 2 * static_cast<double>(op.in(0).shape[1]) + 8),
-          operand_bytes(op) + 16 * logits};
+/// Every chunk reads the weight and, with gradients, reads it again and adds to its gradient.
+Work loss_work(const OpView& op, bool with_gradient) {
+  const double tokens = static_cast<double>(op.in(0).shape[0]);
+  const double logits = tokens * static_cast<double>(op.in(1).shape[0]);
+  const double chunks = std::ceil(tokens / static_cast<double>(op.attributes().integer("chunk_rows")));
+  const double weight = static_cast<double>(op.in(1).bytes());
+  return {logits * ((with_gradient ? 6 : 2) * static_cast<double>(op.in(0).shape[1]) + 8),
+          operand_bytes(op) + 16 * logits + (chunks - 1) * weight * (with_gradient ? 4 : 1)};
 }
 
 int64_t loss_workspace(const OpView& op, const DeviceTraits& device, bool with_gradient) {
@@ -59,7 +65,7 @@ OpDef linear_cross_entropy() {
     if (bias != kNone) g.add_grad(3, g.output_of(id, 3));
     return g.output_of(id, 0);
   };
-  d.work = [](const OpView& op) { return loss_work(op, 1); };
+  d.work = [](const OpView& op) { return loss_work(op, false); };
   d.workspace = [](const OpView& op, const DeviceTraits& device) {
     return loss_workspace(op, device, false);
   };
@@ -80,7 +86,7 @@ OpDef linear_cross_entropy_grad() {
     if (op.has_in(5)) expect_type(op, 5, op.in(3));
     return {scalar(), op.in(0), op.in(1), op.has_in(3) ? op.in(3) : absent()};
   };
-  d.work = [](const OpView& op) { return loss_work(op, 3); };
+  d.work = [](const OpView& op) { return loss_work(op, true); };
   d.workspace = [](const OpView& op, const DeviceTraits& device) { return loss_workspace(op, device, true); };
   d.aliases = {{1, 0, false}, {2, 4, true}, {3, 5, true}};
   return d;
