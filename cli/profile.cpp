@@ -17,7 +17,7 @@ struct Options {
   std::string out;
   bool as_json = false;
   std::vector<std::string> command;
-  bool memory_only = false;
+  bool memory_only = false, no_pytorch = false;
 };
 
 void report(const std::string& path, bool as_json) {
@@ -45,7 +45,11 @@ void run(const Options& o) {
 
 /// The status is the command's.
 ExitCode run_command(const Options& o) {
-  const CommandProfile profile = profile_command(o.command, o.out, !o.memory_only);
+  const CommandProfile profile =
+      profile_command(o.command, o.out, {.kernels = !o.memory_only, .pytorch = !o.no_pytorch});
+  for (const std::string& path : profile.snapshots)
+    std::cerr << "tidemark: what PyTorch allocated is not in the trace: 'tidemark import " << path
+              << "' shows it\n";
   if (o.as_json && profile.traces.size() > 1) {
     nlohmann::json reports;
     for (const std::string& path : profile.traces) {
@@ -74,6 +78,7 @@ void add_profile(CLI::App& app, ExitCode& status) {
   command->add_option("--out", o->out, "Write the trace here (run.tide)")->required();
   command->add_flag("--json", o->as_json, "Print JSON");
   command->add_flag("--memory-only", o->memory_only, "Of a COMMAND: no kernels, copies and API calls");
+  command->add_flag("--no-pytorch", o->no_pytorch, "Of a COMMAND: not what PyTorch's allocator gives out");
   command->add_option("COMMAND", o->command, "Any CUDA program, after --, in the place of a model");
   command->callback([o, &status] {
     if (o->command.empty())

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "base/error.h"
 #include "profiler/cupti/injection.h"
@@ -18,6 +19,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWhat = "cannot profile the command";
+
+constexpr const char* kSiteCustomize =
+#include "sitecustomize.inc"
+    ;
 
 /// Beside this command, or where an installation has libraries.
 std::string injection_library() {
@@ -45,9 +50,10 @@ class TraceFolder {
   TraceFolder& operator=(const TraceFolder&) = delete;
 
   const std::string& path() const { return path_; }
-  std::vector<fs::path> traces() const {
+  std::vector<fs::path> files(const std::string& extension) const {
     std::vector<fs::path> found;
-    for (const auto& entry : fs::directory_iterator(path_)) found.push_back(entry.path());
+    for (const auto& entry : fs::directory_iterator(path_))
+      if (entry.path().extension() == extension) found.push_back(entry.path());
     std::ranges::sort(found);
     return found;
   }
@@ -55,6 +61,15 @@ class TraceFolder {
  private:
   std::string path_;
 };
+
+/// Every Python that is started reads what lies in `folder` before its script.
+void hook_python(const fs::path& folder) {
+  fs::create_directory(folder);
+  std::ofstream(folder / "sitecustomize.py") << kSiteCustomize;
+  const char* before = std::getenv("PYTHONPATH");
+  const std::string path = folder.string() + (before && *before ? ":" + std::string(before) : "");
+  ::setenv("PYTHONPATH", path.c_str(), 1);
+}
 
 int run(const std::vector<std::string>& command) {
   std::vector<char*> argv;
@@ -76,23 +91,32 @@ int run(const std::vector<std::string>& command) {
 }  // namespace
 
 CommandProfile profile_command(const std::vector<std::string>& command, const std::string& out,
-                               bool kernels) {
+                               const CommandProfileOptions& options) {
   const std::string library = injection_library();
   const TraceFolder folder(out);
   ::setenv("CUDA_INJECTION64_PATH", library.c_str(), 1);
   ::setenv(kInjectionFolder, folder.path().c_str(), 1);
-  ::setenv(kInjectionKernels, kernels ? "1" : "0", 1);
+  ::setenv(kInjectionKernels, options.kernels ? "1" : "0", 1);
+  if (options.pytorch) hook_python(fs::path(folder.path()) / "python");
   CommandProfile profile;
   profile.status = run(command);
-  const std::vector<fs::path> traces = folder.traces();
+  for (const fs::path& snapshot : folder.files(".pickle")) {
+    fs::path place = out;
+    place.replace_extension(snapshot.filename());
+    fs::rename(snapshot, place);
+    profile.snapshots.push_back(place.string());
+  }
+  const std::vector<fs::path> traces = folder.files(".tide");
   if (traces.empty()) {
     const bool not_run = profile.status == 126 || profile.status == 127;
-    throw Error(kWhat, command.front(),
-                not_run ? "it cannot be run"
-                        : "nothing of it used a CUDA device (it ended with status " +
-                              std::to_string(profile.status) + ")",
-                not_run ? "check its name and permissions" : "see 'tidemark doctor'",
-                not_run ? ExitCode::usage : ExitCode::failure);
+    if (not_run) throw Error(kWhat, command.front(), "it cannot be run", "check its name and permissions");
+    throw Error(
+        kWhat, command.front(),
+        "nothing of it used a CUDA device (it ended with status " + std::to_string(profile.status) + ")",
+        profile.snapshots.empty() ? "see 'tidemark doctor'"
+                                  : "'tidemark import " + profile.snapshots.front() +
+                                        "' shows what PyTorch allocated; see 'tidemark doctor'",
+        ExitCode::failure);
   }
   for (const fs::path& trace : traces) {
     fs::path place = out;

@@ -1,6 +1,7 @@
 #include "profiler/attribution.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/error.h"
@@ -56,6 +57,24 @@ int64_t covered_bytes(const Trace& trace) {
   return covered;
 }
 
+void compare_with_driver(const Trace& trace, const std::vector<MemorySample>& timeline, Attribution& a) {
+  const nlohmann::json& m = trace.metadata();
+  const auto number = [&](const char* key) {
+    const auto it = m.find(key);
+    return it != m.end() && it->is_number_integer() ? it->get<int64_t>() : 0;
+  };
+  a.device_used_bytes = number("device_used_bytes");
+  if (a.device_used_bytes <= 0) return;
+  const int64_t time = number("device_used_at_ns");
+  auto then = std::upper_bound(timeline.begin(), timeline.end(), time,
+                               [](int64_t t, const MemorySample& s) { return t < s.time_ns; });
+  if (then != timeline.begin()) --then;
+  a.device_explained_bytes = then->total();
+  a.device_used_ms = (static_cast<double>(time) - static_cast<double>(timeline.front().time_ns)) * 1e-6;
+  const auto used = static_cast<double>(a.device_used_bytes);
+  a.coverage = std::max(0.0, 1 - std::abs(used - static_cast<double>(a.device_explained_bytes)) / used);
+}
+
 }  // namespace
 
 Attribution attribute(const Trace& trace, int module_depth, size_t values) {
@@ -91,6 +110,7 @@ Attribution attribute(const Trace& trace, int module_depth, size_t values) {
   if (a.arena_resident_bytes > 0)
     a.coverage = std::min(
         1.0, static_cast<double>(covered_bytes(trace)) / static_cast<double>(a.arena_resident_bytes));
+  compare_with_driver(trace, timeline, a);
   return a;
 }
 

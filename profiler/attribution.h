@@ -34,6 +34,10 @@ struct Attribution {
   int64_t arena_bytes = 0;           ///< end of the highest buffer
   int64_t arena_resident_bytes = 0;  ///< as the kernel counted, 0 if it was not recorded
   double coverage = 0;  ///< share of the resident arena that buffers of this trace own at some time
+  /// Of a recording that asked the driver: the most that it said was in use on the device, how many bytes
+  /// buffers have then, and when. Then coverage is what both agree on.
+  int64_t device_used_bytes = 0, device_explained_bytes = 0;
+  double device_used_ms = 0;
 };
 
 /// Of the last training step. Modules are cut to `module_depth` dotted parts, numbers kept

@@ -57,6 +57,16 @@ void print_ops(std::ostream& out, const Attribution& a) {
   }
 }
 
+void print_device(std::ostream& out, const Attribution& a) {
+  line(out, "device       %s in use at %.1f ms, says the driver; %.2f %% explained",
+       format_bytes(a.device_used_bytes).c_str(), a.device_used_ms, 100 * a.coverage);
+  const int64_t rest = a.device_used_bytes - a.device_explained_bytes;
+  if (rest > 0)
+    line(out, "unexplained  %s, which nobody asked for: code that was loaded, or of others",
+         format_bytes(rest).c_str());
+  if (rest < 0) line(out, "unexplained  %s more are explained than were in use", format_bytes(-rest).c_str());
+}
+
 }  // namespace
 
 void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
@@ -68,7 +78,9 @@ void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
     line(out, "damaged      %s; what comes before it is shown", trace.damage().c_str());
   line(out, "peak         %s live at %.1f ms, in %s", format_bytes(a.peak_bytes).c_str(), a.peak_ms,
        shortened(trace.program()[static_cast<size_t>(a.peak_step)].op, 36).c_str());
-  if (a.arena_resident_bytes > 0)
+  if (a.device_used_bytes > 0)
+    print_device(out, a);
+  else if (a.arena_resident_bytes > 0)
     line(out, "arena        %s bytes resident, %.2f %% of them attributed",
          format_count(a.arena_resident_bytes).c_str(), 100 * a.coverage);
 
@@ -114,6 +126,8 @@ json report_json(const Trace& trace, const Attribution& a) {
           {"arena_bytes", a.arena_bytes},
           {"arena_resident_bytes", a.arena_resident_bytes},
           {"coverage", a.coverage},
+          {"device_used_bytes", a.device_used_bytes},
+          {"device_explained_bytes", a.device_explained_bytes},
           {"categories", categories},
           {"modules", modules},
           {"largest_values", values},

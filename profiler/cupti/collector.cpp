@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "profiler/cupti/decoder.h"
+#include "profiler/cupti/memory_sampler.h"
 
 namespace tidemark {
 namespace {
@@ -23,6 +24,9 @@ struct Cupti {
   decltype(&cuptiActivityPushExternalCorrelationId) push = nullptr;
   decltype(&cuptiActivityPopExternalCorrelationId) pop = nullptr;
   decltype(&cuptiGetResultString) result_string = nullptr;
+  decltype(&cuptiGetVersion) version = nullptr;
+  /// cuptiActivityEnableAllocationSource; null before CUDA 12.8.
+  CUptiResult(CUPTIAPI* enable_sources)(uint8_t enable) = nullptr;
 
   /// Returns why not; empty: all are there.
   std::string load() {
@@ -47,7 +51,10 @@ struct Cupti {
     find(push, "cuptiActivityPushExternalCorrelationId");
     find(pop, "cuptiActivityPopExternalCorrelationId");
     find(result_string, "cuptiGetResultString");
-    return missing.empty() ? "" : "libcupti.so lacks " + missing;
+    find(version, "cuptiGetVersion");
+    const std::string lacks = missing;
+    find(enable_sources, "cuptiActivityEnableAllocationSource");
+    return lacks.empty() ? "" : "libcupti.so lacks " + lacks;
   }
 
   std::string text_of(CUptiResult result) const {
@@ -78,7 +85,9 @@ struct CudaCollector::State {
   std::vector<void*> free_buffers;
   CudaEventLog log;
   int64_t dropped = 0;
+  uint32_t version = 0;  ///< of CUPTI
   bool recording = false;
+  MemorySampler sampler;
 
   static void CUPTIAPI requested(uint8_t** buffer, size_t* size, size_t* max_records) {
     *buffer = static_cast<uint8_t*>(instance().state().take_buffer());
@@ -101,7 +110,7 @@ struct CudaCollector::State {
   void read_buffer(CUcontext context, uint32_t stream, uint8_t* buffer, size_t valid) {
     const std::lock_guard lock(mutex);
     CUpti_Activity* record = nullptr;
-    while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) decode(*record, log);
+    while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) decode(*record, log, version);
     size_t lost = 0;
     if (cupti.dropped(context, stream, &lost) == CUPTI_SUCCESS) dropped += static_cast<int64_t>(lost);
     free_buffers.push_back(buffer);
@@ -127,6 +136,8 @@ CudaCollector::State& CudaCollector::state() const {
 std::string CudaCollector::start(const Options& options) {
   State& s = state();
   if (std::string why = s.cupti.load(); !why.empty()) return why;
+  s.cupti.version(&s.version);
+  if (s.cupti.enable_sources) s.cupti.enable_sources(1);  // who asked is of use, but not needed
   // The clock of our own traces, so that both can be laid over one another.
   if (const auto result = s.cupti.register_clock(State::clock); result != CUPTI_SUCCESS)
     return s.cupti.text_of(result);
@@ -139,6 +150,15 @@ std::string CudaCollector::start(const Options& options) {
     for (const CUpti_ActivityKind kind : kWorkKinds)
       if (std::string why = s.enable(kind); !why.empty()) return why;
   s.recording = true;
+  s.sampler.start([&s](uint32_t device, int64_t time, int64_t bytes) {
+    CudaEvent e;
+    e.kind = CudaEvent::in_use;
+    e.device = device;
+    e.start_ns = e.end_ns = time;
+    e.bytes = bytes;
+    const std::lock_guard lock(s.mutex);
+    s.log.add(e);
+  });
   return {};
 }
 
@@ -146,6 +166,8 @@ void CudaCollector::stop() {
   State& s = state();
   if (!s.recording) return;
   s.recording = false;
+  s.sampler.stop();
+  s.log.set_unix_offset(unix_now_ns() - now_ns());
   s.cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
   for (const CUpti_ActivityKind kind : kMemoryKinds) s.cupti.disable(kind);
   for (const CUpti_ActivityKind kind : kWorkKinds) s.cupti.disable(kind);

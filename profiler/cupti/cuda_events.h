@@ -23,6 +23,7 @@ struct CudaEvent {
     range_begin,  ///< NVTX
     range_end,
     external,  ///< a correlation belongs to an id of the caller's
+    in_use,    ///< the driver says how many bytes of a device's memory are
   };
   enum Space : uint8_t { device_memory, managed, pinned, other };
 
@@ -30,16 +31,32 @@ struct CudaEvent {
   Space space = device_memory;  ///< of memory
   uint32_t device = 0, stream = 0, thread = 0;
   uint32_t correlation = 0;
-  uint32_t name = 0;  ///< of kernels and ranges: in CudaEventLog::names(); 0: none
+  uint32_t name = 0;  ///< of kernels, ranges, and memory (the library that asked for it); 0: none
   int64_t start_ns = 0, end_ns = 0;
   uint64_t id = 0;       ///< of a range, or the caller's
   uint64_t address = 0;  ///< of memory
-  int64_t bytes = 0;     ///< of memory, copies and sets
+  int64_t bytes = 0;     ///< of memory, copies and sets; in use
+
+  bool is_work() const { return kind == kernel || kind == copy || kind == set; }
+  bool is_memory() const { return kind == allocate || kind == release; }
+  bool is_of_device() const { return space == device_memory || space == managed; }  ///< of memory
+};
+
+class Snapshot;
+
+struct CudaTraceOptions {
+  std::map<uint64_t, std::string> external = {};  ///< names of the callers' ids
+  const Snapshot* snapshot = nullptr;             ///< of PyTorch's allocator in this process
 };
 
 /// All events of one process.
 class CudaEventLog {
  public:
+  /// What to add to the times of the events for those of the Unix clock.
+  void set_unix_offset(int64_t ns) { unix_offset_ns_ = ns; }
+
+  int64_t unix_offset_ns() const { return unix_offset_ns_; }
+
   uint32_t intern(const char* name);
   void add(const CudaEvent& event) { events_.push_back(event); }
 
@@ -52,11 +69,14 @@ class CudaEventLog {
 
   /// Writes what happened on a device as one training step: a step of the program for each kernel, copy and
   /// set, and for memory operations between them. A step's module is its id's name in `external`, else the
-  /// NVTX ranges that were open in the thread that started it. Throws Error.
+  /// NVTX ranges that were open in the thread that started it. With a snapshot, the allocations that are
+  /// its allocator's segments are replaced by what the allocator made of them. Throws Error, also where the
+  /// snapshot is not of this process.
   void write_trace(const std::string& path, uint32_t device, nlohmann::json metadata,
-                   const std::map<uint64_t, std::string>& external = {}) const;
+                   const CudaTraceOptions& options = {}) const;
 
  private:
+  int64_t unix_offset_ns_ = 0;
   std::vector<CudaEvent> events_;
   std::vector<std::string> names_ = {""};
   std::unordered_map<std::string, uint32_t> numbers_;

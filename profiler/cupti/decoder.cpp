@@ -33,7 +33,13 @@ CudaEvent work(CudaEvent::Kind kind, const Record& r) {
   return e;
 }
 
-bool add_memory(const CUpti_ActivityMemory3& r, CudaEventLog& log) {
+/// As CUpti_ActivityMemory4, which headers before CUDA 12.8 lack.
+struct MemoryWithSource {
+  CUpti_ActivityMemory3 memory;
+  const char* source;
+};
+
+bool add_memory(const CUpti_ActivityMemory3& r, CudaEventLog& log, uint32_t version) {
   CudaEvent e;
   if (r.memoryOperationType == CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION)
     e.kind = CudaEvent::allocate;
@@ -48,6 +54,7 @@ bool add_memory(const CUpti_ActivityMemory3& r, CudaEventLog& log) {
   e.start_ns = e.end_ns = static_cast<int64_t>(r.timestamp);
   e.address = r.address;
   e.bytes = static_cast<int64_t>(r.bytes);
+  if (version >= kCuptiWithSources) e.name = log.intern(reinterpret_cast<const MemoryWithSource&>(r).source);
   log.add(e);
   return true;
 }
@@ -70,9 +77,9 @@ bool add_range(const CUpti_ActivityMarker2& r, CudaEventLog& log) {
 
 }  // namespace
 
-bool decode(const CUpti_Activity& record, CudaEventLog& log) {
+bool decode(const CUpti_Activity& record, CudaEventLog& log, uint32_t version) {
   switch (record.kind) {
-    case CUPTI_ACTIVITY_KIND_MEMORY2: return add_memory(as<CUpti_ActivityMemory3>(record), log);
+    case CUPTI_ACTIVITY_KIND_MEMORY2: return add_memory(as<CUpti_ActivityMemory3>(record), log, version);
     case CUPTI_ACTIVITY_KIND_MARKER: return add_range(as<CUpti_ActivityMarker2>(record), log);
     case CUPTI_ACTIVITY_KIND_KERNEL:
     case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL: {

@@ -7,8 +7,11 @@
 
 namespace tidemark {
 
-/// Adds what `record` says to `log`; false if it is of a kind that no trace shows. Records of newer versions
-/// of CUPTI begin like those read here: the fields of a kind never move.
-bool decode(const CUpti_Activity& record, CudaEventLog& log);
+/// The first version of CUPTI (of CUDA 12.8) whose records of memory end with the library that asked for it.
+inline constexpr uint32_t kCuptiWithSources = 26;
+
+/// Adds what `record` says to `log`; false if it is of a kind that no trace shows. `version`: of the CUPTI
+/// that wrote it. Records of newer versions begin like those read here: the fields of a kind never move.
+bool decode(const CUpti_Activity& record, CudaEventLog& log, uint32_t version);
 
 }  // namespace tidemark

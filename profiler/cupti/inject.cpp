@@ -4,13 +4,13 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "profiler/cupti/collector.h"
 #include "profiler/cupti/injection.h"
+#include "profiler/cupti/process_traces.h"
 
 namespace tidemark {
 namespace {
@@ -19,8 +19,7 @@ pid_t recorded_process = 0;
 
 /// One line, as of the command itself; the program goes on.
 void complain(const std::string& why) {
-  std::fprintf(stderr, "tidemark: cannot record: process %d: %s; see 'tidemark doctor'\n",
-               static_cast<int>(::getpid()), why.c_str());
+  std::fprintf(stderr, "tidemark: process %d: %s\n", static_cast<int>(::getpid()), why.c_str());
 }
 
 std::string program_name() {
@@ -29,23 +28,15 @@ std::string program_name() {
   return error ? "program" : path.filename().string();
 }
 
-/// DIR/PID-DEVICE.tide for each device that was used.
 void write_traces() {
   if (::getpid() != recorded_process) return;  // a fork of the process that is recorded
   CudaCollector& collector = CudaCollector::instance();
   collector.stop();
-  try {
-    for (const uint32_t device : collector.log().devices())
-      collector.log().write_trace(std::string(std::getenv(kInjectionFolder)) + "/" +
-                                      std::to_string(recorded_process) + "-" + std::to_string(device) +
-                                      ".tide",
-                                  device,
-                                  {{"model", program_name()},
-                                   {"process", recorded_process},
-                                   {"dropped_records", collector.dropped_records()}});
-  } catch (const std::exception& e) {
-    complain(e.what());
-  }
+  write_process_traces(collector.log(), std::getenv(kInjectionFolder), recorded_process,
+                       {{"model", program_name()},
+                        {"process", recorded_process},
+                        {"dropped_records", collector.dropped_records()}},
+                       complain);
 }
 
 }  // namespace
@@ -60,7 +51,7 @@ extern "C" __attribute__((visibility("default"))) int InitializeInjection() {
   if (const std::string why =
           CudaCollector::instance().start({.kernels = !kernels || std::string(kernels) != "0"});
       !why.empty()) {
-    complain(why);
+    complain("cannot record: " + why + "; see 'tidemark doctor'");
     return 1;
   }
   recorded_process = ::getpid();

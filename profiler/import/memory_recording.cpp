@@ -10,29 +10,35 @@ namespace {
 /// Where the phases of a recorded program are.
 struct Phases {
   int32_t first_backward = 0;           ///< 0: there is none
+  int32_t last_optimizer = -1;          ///< -1: there is none
   std::vector<int32_t> next_optimizer;  ///< for each step the first from it on that is of the optimizer
 
   explicit Phases(const std::vector<ProgramStep>& program) : next_optimizer(program.size()) {
     int32_t optimizer = INT32_MAX;
     for (auto i = static_cast<int32_t>(program.size()); i-- > 0;) {
       const Phase phase = program[static_cast<size_t>(i)].phase;
-      if (phase == Phase::optimizer) optimizer = i;
+      if (phase == Phase::optimizer) {
+        last_optimizer = std::max(last_optimizer, i);
+        optimizer = i;
+      }
       if (phase == Phase::backward) first_backward = i;
       next_optimizer[static_cast<size_t>(i)] = optimizer;
     }
   }
 };
 
-/// What memory is for, from when it lived: recorders of other programs do not say it.
+/// What memory is for, from when it lived: recorders of other programs do not say it. A script frees all that
+/// it has when it ends, so what counts is what outlives the last step of the optimizer.
 Category infer_category(const TraceBuffer& b, const std::vector<ProgramStep>& program, const Phases& phases) {
-  const bool to_the_end = b.last_step + 1 == static_cast<int32_t>(program.size());
+  const bool stays = b.last_step + 1 == static_cast<int32_t>(program.size()) ||
+                     (phases.last_optimizer >= 0 && b.last_step > phases.last_optimizer);
   switch (program[static_cast<size_t>(b.first_step)].phase) {
-    case Phase::optimizer: return to_the_end ? Category::optimizer_state : Category::workspace;
+    case Phase::optimizer: return stays ? Category::optimizer_state : Category::workspace;
     case Phase::backward:
       return b.last_step >= phases.next_optimizer[static_cast<size_t>(b.first_step)] ? Category::gradient
                                                                                      : Category::activation;
     default:
-      return to_the_end && b.first_step < phases.first_backward ? Category::parameter : Category::activation;
+      return stays && b.first_step < phases.first_backward ? Category::parameter : Category::activation;
   }
 }
 
@@ -56,25 +62,30 @@ void MemoryRecording::split(int64_t time_ns) {
   begin_step(Op(op_), {std::clamp(time_ns, now.start_ns, now.end_ns), now.end_ns});
 }
 
+void MemoryRecording::add(uint64_t address, TraceBuffer buffer, bool category_known) {
+  buffers_.push_back(std::move(buffer));
+  addresses_.push_back(address);
+  category_known_.push_back(category_known);
+}
+
 void MemoryRecording::allocate(uint64_t address, int64_t bytes, int64_t time_ns,
-                               std::optional<Category> category) {
+                               const std::optional<Owner>& owner) {
   if (live_.contains(address)) release(address, 0);
   if (released_in_step_) split(time_ns);
-  const auto step = static_cast<int32_t>(program_.size()) - 1;
   const ProgramStep& s = program_.back();
   live_.insert_or_assign(address, buffers_.size());
-  buffers_.push_back({.name = s.op,
-                      .type = {},
-                      .op = s.op,
-                      .module = s.module,
-                      .category = category.value_or(Category::activation),
-                      .bytes = bytes,
-                      .offset = 0,
-                      .first_step = step,
-                      .last_step = INT32_MAX,
-                      .persistent = false});
-  addresses_.push_back(address);
-  category_known_.push_back(category.has_value());
+  add(address,
+      {.name = owner ? owner->name : s.op,
+       .type = {},
+       .op = s.op,
+       .module = owner ? owner->module : s.module,
+       .category = owner ? owner->category : Category::activation,
+       .bytes = bytes,
+       .offset = 0,
+       .first_step = static_cast<int32_t>(program_.size()) - 1,
+       .last_step = INT32_MAX,
+       .persistent = false},
+      owner.has_value());
 }
 
 void MemoryRecording::release(uint64_t address, int64_t bytes) {
@@ -85,25 +96,67 @@ void MemoryRecording::release(uint64_t address, int64_t bytes) {
     live_.erase(it);
     return;
   }
-  existing(address, bytes, "from before, freed in " + program_.back().op, Category::activation);
+  existing(address, bytes,
+           {"from before, freed in " + program_.back().op, "(before the recording)", Category::activation});
   buffers_.back().last_step = step;
   buffers_.back().persistent = false;
 }
 
-void MemoryRecording::existing(uint64_t address, int64_t bytes, const std::string& name, Category category) {
+void MemoryRecording::existing(uint64_t address, int64_t bytes, const Owner& owner) {
   ++open_at_start_;
-  buffers_.push_back({.name = name,
-                      .type = {},
-                      .op = {},
-                      .module = "(before the recording)",
-                      .category = category,
-                      .bytes = bytes,
-                      .offset = 0,
-                      .first_step = 0,
-                      .last_step = INT32_MAX,
-                      .persistent = true});
-  addresses_.push_back(address);
-  category_known_.push_back(true);
+  add_persistent(address, bytes, owner);
+}
+
+void MemoryRecording::add_runtime(int64_t bytes, const std::string& name) {
+  add_persistent(0, bytes, {name, "(" + name + ")", Category::runtime});  // no allocation lies at 0
+}
+
+void MemoryRecording::add_persistent(uint64_t address, int64_t bytes, const Owner& owner) {
+  add(address,
+      {.name = owner.name,
+       .type = {},
+       .op = {},
+       .module = owner.module,
+       .category = owner.category,
+       .bytes = bytes,
+       .offset = 0,
+       .first_step = 0,
+       .last_step = INT32_MAX,
+       .persistent = true},
+      true);
+}
+
+void MemoryRecording::hold(uint64_t address, int64_t bytes, int64_t time_ns) {
+  if (released_in_step_) split(time_ns);
+  held_.hold(address, bytes, static_cast<int64_t>(program_.size()) - 1);
+}
+
+void MemoryRecording::give_back(uint64_t address, int64_t bytes) {
+  released_in_step_ = true;
+  held_.give_back(address, bytes, static_cast<int64_t>(program_.size()) - 1);
+}
+
+void MemoryRecording::add_unused() {
+  const std::vector<HeldRange> held = held_.all();
+  if (held.empty()) return;
+  std::vector<HeldRange> used;
+  for (size_t i = 0; i < buffers_.size(); ++i)
+    used.push_back({addresses_[i], addresses_[i] + static_cast<uint64_t>(buffers_[i].bytes),
+                    buffers_[i].first_step, buffers_[i].last_step});
+  const auto last = static_cast<int64_t>(program_.size()) - 1;
+  for (const HeldRange& r : unused_parts(held, used, last))
+    add(r.begin,
+        {.name = "allocator cache",
+         .type = {},
+         .op = {},
+         .module = "(allocator cache)",
+         .category = Category::runtime,
+         .bytes = static_cast<int64_t>(r.end - r.begin),
+         .offset = 0,
+         .first_step = static_cast<int32_t>(r.from),
+         .last_step = static_cast<int32_t>(r.to),
+         .persistent = r.from == 0 && r.to == last},
+        true);
 }
 
 /// Offsets are addresses without the gaps between what was ever used.
@@ -138,6 +191,7 @@ void MemoryRecording::write(const std::string& path, const nlohmann::json& metad
     b.last_step = std::min(b.last_step, last);
     if (!category_known_[i]) b.category = infer_category(b, program_, phases);
   }
+  add_unused();
   place();
   TraceWriter writer(path, metadata, buffers_, program_);
   writer.run(0, 0, 0, times_);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "profiler/import/held_ranges.h"
 #include "profiler/trace.h"
 
 namespace tidemark {
@@ -22,19 +23,36 @@ class MemoryRecording {
     Phase phase = Phase::forward;
   };
 
+  /// Whose memory it is, where the recorder knows.
+  struct Owner {
+    std::string name, module;
+    Category category = Category::runtime;
+  };
+
   /// Steps begin in order; a time before the one before is taken for the same.
   void begin_step(const Op& op, TimeSpan time);
   bool empty() const { return program_.empty(); }  ///< no step yet
   /// When the step that began last ends.
   int64_t end_ns() const { return times_.empty() ? 0 : times_.back().end_ns; }
 
-  /// In the step that began last; there must be one. Without a `category` it follows from when the memory
-  /// lived, as docs/formats.md says. An address that is still in use counts as freed before.
-  void allocate(uint64_t address, int64_t bytes, int64_t time_ns, std::optional<Category> category = {});
+  /// In the step that began last; there must be one. Without an `owner` it is the step, and the category
+  /// follows from when the memory lived, as docs/formats.md says. An address that is still in use counts as
+  /// freed before.
+  void allocate(uint64_t address, int64_t bytes, int64_t time_ns, const std::optional<Owner>& owner = {});
   /// Memory that no allocate() named is taken to have been there at the start.
   void release(uint64_t address, int64_t bytes);
   /// Memory that was there from the start to the end.
-  void existing(uint64_t address, int64_t bytes, const std::string& name, Category category);
+  void existing(uint64_t address, int64_t bytes, const Owner& owner);
+
+  /// Memory of the device that is no allocation, from the start to the end.
+  void add_runtime(int64_t bytes, const std::string& name);
+
+  /// An allocator took a stretch of addresses from the driver, in the step that began last, or gave it back.
+  /// What of it lies in no buffer becomes buffers, too: "allocator cache".
+  void hold(uint64_t address, int64_t bytes, int64_t time_ns);
+  void give_back(uint64_t address, int64_t bytes);
+  /// It is held at the end: where nothing said so, it was from the start.
+  void held_at_end(uint64_t address, int64_t bytes) { held_.held_at_end(address, bytes); }
 
   bool is_live(uint64_t address) const { return live_.contains(address); }
   int64_t open_at_start() const { return open_at_start_; }  ///< buffers
@@ -48,6 +66,9 @@ class MemoryRecording {
 
  private:
   void split(int64_t time_ns);
+  void add(uint64_t address, TraceBuffer buffer, bool category_known);
+  void add_persistent(uint64_t address, int64_t bytes, const Owner& owner);
+  void add_unused();
   void place();
 
   std::vector<ProgramStep> program_;
@@ -56,6 +77,7 @@ class MemoryRecording {
   std::vector<uint64_t> addresses_;  ///< of buffers_
   std::vector<bool> category_known_;
   std::unordered_map<uint64_t, size_t> live_;  ///< address to buffer
+  HeldRanges held_;                            ///< in steps
   Op op_;
   bool released_in_step_ = false;
   int64_t open_at_start_ = 0;

@@ -51,7 +51,7 @@ CudaEvent call(int64_t time, uint32_t correlation, uint32_t thread) {
 class CudaEventsTest : public ScratchTest {
  protected:
   Trace written(uint32_t device = 0, const std::map<uint64_t, std::string>& external = {}) const {
-    log_.write_trace(path("run.tide"), device, {{"model", "program"}}, external);
+    log_.write_trace(path("run.tide"), device, {{"model", "program"}}, {.external = external});
     return Trace(path("run.tide"));
   }
   CudaEventLog log_;

@@ -10,7 +10,7 @@ namespace {
 
 template <typename Record>
 CudaEvent decoded(const Record& record, CudaEventLog& log) {
-  EXPECT_TRUE(decode(reinterpret_cast<const CUpti_Activity&>(record), log));
+  EXPECT_TRUE(decode(reinterpret_cast<const CUpti_Activity&>(record), log, CUPTI_API_VERSION));
   return log.events().back();
 }
 
@@ -47,7 +47,7 @@ TEST(Decoder, Memory) {
   r.memoryPoolConfig.address = 0x1234;
   EXPECT_EQ(decoded(r, log).address, 0x7f0000000000u);
   r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_INVALID;
-  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log));
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log, CUPTI_API_VERSION));
 }
 
 TEST(Decoder, Kernels) {
@@ -125,7 +125,7 @@ TEST(Decoder, Ranges) {
   r.name = nullptr;
   EXPECT_EQ(decoded(r, log).kind, CudaEvent::range_end);
   r.flags = CUPTI_ACTIVITY_FLAG_MARKER_INSTANTANEOUS;
-  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log));
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log, CUPTI_API_VERSION));
 }
 
 TEST(Decoder, CallsIdsAndSynchronisation) {
@@ -163,9 +163,26 @@ TEST(Decoder, OtherKindsAreNoEvents) {
   CUpti_Activity r = {};
   r.kind = CUPTI_ACTIVITY_KIND_OVERHEAD;
   CudaEventLog log;
-  EXPECT_FALSE(decode(r, log));
+  EXPECT_FALSE(decode(r, log, CUPTI_API_VERSION));
   EXPECT_TRUE(log.events().empty());
 }
+
+#if CUPTI_API_VERSION >= 26
+TEST(Decoder, WhoAskedForMemory) {
+  CUpti_ActivityMemory4 r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_MEMORY2;
+  r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION;
+  r.source = "/usr/lib/libnccl.so.2";
+  CudaEventLog log;
+  EXPECT_EQ(log.name(decoded(r, log).name), "/usr/lib/libnccl.so.2");
+  r.source = nullptr;
+  EXPECT_EQ(decoded(r, log).name, 0u);
+  // Records of older versions end before it.
+  r.source = reinterpret_cast<const char*>(1);
+  EXPECT_TRUE(decode(reinterpret_cast<const CUpti_Activity&>(r), log, kCuptiWithSources - 1));
+  EXPECT_EQ(log.events().back().name, 0u);
+}
+#endif
 
 #if CUPTI_API_VERSION >= 130000
 /// What decode() relies on: newer records begin like the ones it reads.

@@ -1,0 +1,264 @@
+// The trace of what a CUDA program did on a device.
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "profiler/cupti/allocator_history.h"
+#include "profiler/cupti/cuda_events.h"
+#include "profiler/import/memory_recording.h"
+
+namespace tidemark {
+namespace {
+
+/// Frees need not say where: CUDA finds an allocation by its address alone.
+class Origin {
+ public:
+  struct Place {
+    uint32_t device = 0;
+    bool on_device = false;
+  };
+  /// Where the memory of an event lies.
+  Place of(const CudaEvent& e) {
+    const Place said{e.device, e.is_of_device()};
+    if (e.kind == CudaEvent::allocate) return places_[e.address] = said;
+    const auto it = places_.find(e.address);
+    return it == places_.end() ? said : it->second;
+  }
+
+ private:
+  std::unordered_map<uint64_t, Place> places_;
+};
+
+/// The NVTX ranges that are open, by the thread that opened them.
+class Ranges {
+ public:
+  void begin(const CudaEvent& e, const std::string& name) {
+    open_[e.thread].emplace_back(e.id, name);
+    threads_[e.id] = e.thread;
+  }
+  /// A range may end in another thread, and not only the innermost.
+  void end(const CudaEvent& e) {
+    const auto it = threads_.find(e.id);
+    if (it == threads_.end()) return;
+    std::erase_if(open_[it->second], [&](const auto& range) { return range.first == e.id; });
+    threads_.erase(it);
+  }
+  /// Outermost first, dots between them.
+  std::string path(uint32_t thread) const {
+    std::string path;
+    if (const auto it = open_.find(thread); it != open_.end())
+      for (const auto& [id, name] : it->second) path += (path.empty() ? "" : ".") + name;
+    return path;
+  }
+  /// Of the thread that has most ranges open: memory operations do not say theirs.
+  std::string deepest_path() const {
+    const auto deepest = std::ranges::max_element(open_, {}, [](const auto& t) { return t.second.size(); });
+    return deepest == open_.end() ? std::string() : path(deepest->first);
+  }
+
+ private:
+  std::map<uint32_t, std::vector<std::pair<uint64_t, std::string>>> open_;
+  std::unordered_map<uint64_t, uint32_t> threads_;
+};
+
+Phase phase_of(const std::string& path) {
+  if (path.find("ptimizer") != std::string::npos) return Phase::optimizer;
+  return path.find("ackward") != std::string::npos ? Phase::backward : Phase::forward;
+}
+
+std::string label(const CudaEventLog& log, const CudaEvent& e) {
+  switch (e.kind) {
+    case CudaEvent::kernel: return short_kernel_name(log.name(e.name));
+    case CudaEvent::copy: return "memcpy";
+    case CudaEvent::set: return "memset";
+    default: return "memory operation";
+  }
+}
+
+/// "/usr/lib/libnccl.so.2" -> "(libnccl.so.2)".
+std::string source_module(const std::string& library) {
+  return "(" + library.substr(library.find_last_of('/') + 1) + ")";
+}
+
+class TraceBuilder {
+ public:
+  TraceBuilder(const CudaEventLog& log, uint32_t device, const CudaTraceOptions& options)
+      : log_(log), device_(device), events_(log.events()) {
+    std::ranges::stable_sort(events_, {}, &CudaEvent::start_ns);
+    for (const CudaEvent& e : events_)
+      if (e.kind == CudaEvent::external)
+        if (const auto it = options.external.find(e.id); it != options.external.end())
+          modules_[e.correlation] = it->second;
+    find_lives();
+    if (options.snapshot && !options.snapshot->events(device).empty()) {
+      allocator_.emplace(*options.snapshot, device, log.unix_offset_ns());
+      of_allocator_ = allocator_->find(lives_);
+    }
+  }
+
+  MemoryRecording build() {
+    size_t allocation = 0;  // in lives_
+    for (const CudaEvent& e : events_) {
+      play_allocator(e.start_ns);
+      if (e.kind == CudaEvent::range_begin) ranges_.begin(e, log_.name(e.name));
+      if (e.kind == CudaEvent::range_end) ranges_.end(e);
+      if (e.kind == CudaEvent::call) {
+        modules_.try_emplace(e.correlation, ranges_.path(e.thread));
+        if (allocator_) started_ns_.try_emplace(e.correlation, e.start_ns);
+      }
+      if (e.is_work() && e.device == device_) add_work(e);
+      if (e.is_memory()) add_memory(e, allocation);
+    }
+    play_allocator(INT64_MAX);
+    if (allocator_) allocator_->add_rest(recording_);
+    return std::move(recording_);
+  }
+
+  /// Bytes that the allocator holds and others allocated, at a time.
+  int64_t seen_bytes(int64_t time) const {
+    int64_t bytes = 0;
+    const auto count = [&](const HeldRange& r) {
+      if (r.from <= time && time < r.to) bytes += static_cast<int64_t>(r.end - r.begin);
+    };
+    for (size_t i = 0; i < lives_.size(); ++i)
+      if (!is_of_allocator(i)) count(lives_[i]);
+    if (allocator_) std::ranges::for_each(allocator_->segments(), count);
+    return bytes;
+  }
+
+ private:
+  bool is_of_allocator(size_t allocation) const { return allocator_ && of_allocator_[allocation]; }
+
+  /// Of the device's allocations, in order.
+  void find_lives() {
+    Origin origin;
+    std::unordered_map<uint64_t, size_t> open;
+    for (const CudaEvent& e : events_) {
+      if (!e.is_memory()) continue;
+      const Origin::Place place = origin.of(e);
+      if (!place.on_device || place.device != device_) continue;
+      if (const auto it = open.find(e.address); it != open.end()) {
+        lives_[it->second].to = e.start_ns;
+        open.erase(it);
+      }
+      if (e.kind != CudaEvent::allocate) continue;
+      open[e.address] = lives_.size();
+      lives_.push_back({e.address, e.address + static_cast<uint64_t>(e.bytes), e.start_ns, INT64_MAX});
+    }
+  }
+
+  void add_work(const CudaEvent& e) {
+    const auto known = modules_.find(e.correlation);
+    std::string module = known == modules_.end() ? ranges_.deepest_path() : known->second;
+    Phase phase = phase_of(module);
+    if (module.empty() && allocator_)
+      // Code asks for the memory of what it starts, and then starts it.
+      if (const auto at = started_ns_.find(e.correlation); at != started_ns_.end())
+        if (const Snapshot::Stack* stack = allocator_->stack_at(at->second)) {
+          module = stack->module;
+          phase = stack->phase;
+        }
+    recording_.begin_step({label(log_, e), module.empty() ? "(no range)" : module, phase},
+                          {e.start_ns, e.end_ns});
+    step_ = {};
+  }
+
+  void add_memory(const CudaEvent& e, size_t& allocation) {
+    const Origin::Place place = origin_.of(e);
+    if (!place.on_device || place.device != device_) return;
+    const bool allocates = e.kind == CudaEvent::allocate;
+    if (allocates && is_of_allocator(allocation++)) {
+      segments_.insert(e.address);
+      return;
+    }
+    if (segments_.erase(e.address) > 0 && !allocates) return;
+    const auto known = modules_.find(e.correlation);
+    std::string module = known == modules_.end() ? ranges_.deepest_path() : known->second;
+    if (e.name && (allocator_ || module.empty())) module = source_module(log_.name(e.name));
+    if (module.empty()) module = allocator_ ? "(outside the allocator)" : "(no range)";
+    begin_zero_step({label(log_, e), module, phase_of(module)}, e.start_ns);
+    std::optional<MemoryRecording::Owner> owner;
+    if (allocator_) owner = {"outside the caching allocator", module, Category::runtime};
+    if (allocates)
+      recording_.allocate(e.address, e.bytes, recording_.end_ns(), owner);
+    else
+      recording_.release(e.address, e.bytes);
+  }
+
+  /// What the allocator did up to a time.
+  void play_allocator(int64_t time) {
+    if (!allocator_) return;
+    while (const Snapshot::Event* e = allocator_->next(time)) {
+      const Snapshot::Stack& stack = allocator_->stack(*e);
+      begin_zero_step({stack.op, stack.module, stack.phase}, allocator_->time_ns(*e));
+      switch (e->action) {
+        case Snapshot::Event::alloc:
+          recording_.allocate(e->address, Snapshot::block_bytes(e->bytes), recording_.end_ns());
+          break;
+        case Snapshot::Event::free_completed:
+          recording_.release(e->address, Snapshot::block_bytes(e->bytes));
+          break;
+        case Snapshot::Event::segment_alloc:
+          recording_.hold(e->address, e->bytes, recording_.end_ns());
+          break;
+        case Snapshot::Event::segment_free: recording_.give_back(e->address, e->bytes); break;
+      }
+    }
+  }
+
+  /// A step of memory operations, after the kernel that runs: it must not be cut off.
+  void begin_zero_step(const MemoryRecording::Op& op, int64_t time) {
+    if (!recording_.empty() && step_ == std::pair(op.name, op.module)) return;
+    const int64_t at = recording_.empty() ? time : std::max(time, recording_.end_ns());
+    recording_.begin_step(op, {at, at});
+    step_ = {op.name, op.module};
+  }
+
+  const CudaEventLog& log_;
+  uint32_t device_;
+  std::vector<CudaEvent> events_;                      ///< by time
+  std::unordered_map<uint32_t, std::string> modules_;  ///< by correlation
+  std::unordered_map<uint32_t, int64_t> started_ns_;   ///< by correlation
+  std::vector<HeldRange> lives_;                       ///< of the device's allocations
+  std::optional<AllocatorHistory> allocator_;
+  std::vector<bool> of_allocator_;         ///< of lives_: they are its segments
+  std::unordered_set<uint64_t> segments_;  ///< of the allocator, by address
+  MemoryRecording recording_;
+  Ranges ranges_;
+  Origin origin_;
+  std::pair<std::string, std::string> step_;  ///< op and module of a step of memory operations; else empty
+};
+
+}  // namespace
+
+void CudaEventLog::write_trace(const std::string& path, uint32_t device, nlohmann::json metadata,
+                               const CudaTraceOptions& options) const {
+  TraceBuilder builder(*this, device, options);
+  MemoryRecording recording = builder.build();
+  metadata.update({{"source", options.snapshot ? "CUPTI and PyTorch's allocator" : "CUPTI"},
+                   {"device", "cuda:" + std::to_string(device)},
+                   {"open_at_start", recording.open_at_start()},
+                   {"open_at_end", recording.open_at_end()},
+                   {"pinned_peak_bytes", pinned_peak_bytes()}});
+  const CudaEvent *first = nullptr, *most = nullptr;  // samples of the memory that is in use
+  for (const CudaEvent& e : events_) {
+    if (e.kind != CudaEvent::in_use || e.device != device) continue;
+    if (!first) first = &e;
+    if (!most || e.bytes >= most->bytes) most = &e;
+  }
+  if (first) {
+    // What nobody allocated when the driver first said what is in use: the context, and what others have.
+    const int64_t context = std::max<int64_t>(first->bytes - builder.seen_bytes(first->start_ns), 0);
+    recording.add_runtime(context, "CUDA context");
+    metadata.update({{"context_bytes", context},
+                     {"device_used_bytes", most->bytes},
+                     {"device_used_at_ns", most->start_ns}});
+  }
+  recording.write(path, metadata, first ? most->bytes : 0);
+}
+
+}  // namespace tidemark
