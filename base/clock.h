@@ -17,11 +17,4 @@ inline int64_t now_ns() {
       .count();
 }
 
-/// Nanoseconds of the Unix clock, which other programs time by.
-inline int64_t unix_now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 }  // namespace tidemark

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <mutex>
 
@@ -167,7 +168,9 @@ void CudaCollector::stop() {
   if (!s.recording) return;
   s.recording = false;
   s.sampler.stop();
-  s.log.set_unix_offset(unix_now_ns() - now_ns());
+  using namespace std::chrono;
+  const auto unix_time = system_clock::now().time_since_epoch();
+  s.log.set_unix_offset(duration_cast<nanoseconds>(unix_time).count() - now_ns());
   s.cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
   for (const CUpti_ActivityKind kind : kMemoryKinds) s.cupti.disable(kind);
   for (const CUpti_ActivityKind kind : kWorkKinds) s.cupti.disable(kind);

@@ -1,0 +1,166 @@
+// Stands in for NVIDIA's driver and for CUPTI, in one library: a device on which a test allocates what it
+// says.
+#include <cuda.h>
+#include <cupti.h>
+#include <dlfcn.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr size_t kTotal = size_t{80} << 30;
+
+std::mutex mutex;
+std::condition_variable asked;
+int questions = 0;  // how much memory is in use
+size_t used = 0;
+bool active = false;
+std::map<uint64_t, size_t> live;
+std::vector<CUpti_ActivityMemory4> records;
+std::set<std::string> names;  // which records point to
+
+CUpti_BuffersCallbackRequestFunc requested = nullptr;
+CUpti_BuffersCallbackCompleteFunc completed = nullptr;
+CUpti_TimestampCallbackFunc clock_ns = nullptr;
+bool sources = false;
+
+void record(CUpti_ActivityMemoryOperationType type, uint64_t address, size_t bytes, const char* source) {
+  CUpti_ActivityMemory4 r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_MEMORY2;
+  r.memoryOperationType = type;
+  r.memoryKind = CUPTI_ACTIVITY_MEMORY_KIND_DEVICE;
+  r.address = address;
+  r.bytes = bytes;
+  r.timestamp = clock_ns ? clock_ns() : 0;
+  r.source = sources && source ? names.insert(source).first->c_str() : nullptr;
+  records.push_back(r);
+}
+
+}  // namespace
+
+extern "C" {
+
+// --- what a test calls
+
+/// Waits until somebody has asked how much is in use, who sees all that was done before.
+void fake_wait() {
+  std::unique_lock lock(mutex);
+  const int before = questions;
+  asked.wait(lock, [&] { return questions > before; });
+}
+/// As the driver does when a program starts it: loads what is to be injected, and makes a context.
+void fake_start(size_t context_bytes) {
+  if (const char* injected = std::getenv("CUDA_INJECTION64_PATH"))
+    if (void* library = dlopen(injected, RTLD_NOW))
+      reinterpret_cast<int (*)()>(dlsym(library, "InitializeInjection"))();
+  const std::lock_guard lock(mutex);
+  used = context_bytes;
+  active = true;
+}
+void fake_allocate(uint64_t address, size_t bytes, const char* source) {
+  const std::lock_guard lock(mutex);
+  used += live[address] = bytes;
+  record(CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION, address, bytes, source);
+}
+void fake_free(uint64_t address) {
+  const std::lock_guard lock(mutex);
+  used -= live[address];
+  record(CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_RELEASE, address, live[address], nullptr);
+}
+
+// --- the driver
+
+CUresult cuDeviceGetCount(int* count) {
+  *count = 1;
+  return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxGetState(CUdevice, unsigned*, int* is_active) {
+  const std::lock_guard lock(mutex);
+  *is_active = active;
+  return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice) {
+  return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) {
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxPushCurrent_v2(CUcontext) {
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxPopCurrent_v2(CUcontext*) {
+  return CUDA_SUCCESS;
+}
+CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
+  const std::lock_guard lock(mutex);
+  *total = kTotal;
+  *free = kTotal - used;
+  ++questions;
+  asked.notify_all();
+  return CUDA_SUCCESS;
+}
+
+// --- CUPTI
+
+CUptiResult cuptiGetVersion(uint32_t* version) {
+  *version = CUPTI_API_VERSION;
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityEnableAllocationSource(uint8_t enable) {
+  sources = enable;
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityRegisterCallbacks(CUpti_BuffersCallbackRequestFunc request,
+                                           CUpti_BuffersCallbackCompleteFunc complete) {
+  requested = request;
+  completed = complete;
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityRegisterTimestampCallback(CUpti_TimestampCallbackFunc function) {
+  clock_ns = function;
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityEnable(CUpti_ActivityKind) {
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityDisable(CUpti_ActivityKind) {
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityFlushAll(uint32_t) {
+  uint8_t* buffer = nullptr;
+  size_t size = 0, most = 0;
+  requested(&buffer, &size, &most);
+  const size_t bytes = records.size() * sizeof records[0];
+  if (bytes > size) return CUPTI_ERROR_OUT_OF_MEMORY;
+  std::memcpy(buffer, records.data(), bytes);
+  completed(nullptr, 0, buffer, size, bytes);
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityGetNextRecord(uint8_t* buffer, size_t valid, CUpti_Activity** record) {
+  auto* next = *record ? reinterpret_cast<uint8_t*>(*record) + sizeof records[0] : buffer;
+  if (next >= buffer + valid) return CUPTI_ERROR_MAX_LIMIT_REACHED;
+  *record = reinterpret_cast<CUpti_Activity*>(next);
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityGetNumDroppedRecords(CUcontext, uint32_t, size_t* dropped) {
+  *dropped = 0;
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityPushExternalCorrelationId(CUpti_ExternalCorrelationKind, uint64_t) {
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiActivityPopExternalCorrelationId(CUpti_ExternalCorrelationKind, uint64_t*) {
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiGetResultString(CUptiResult, const char** text) {
+  *text = "an error";
+  return CUPTI_SUCCESS;
+}
+}

@@ -1,0 +1,151 @@
+"""`tidemark profile -- python train.py` without a GPU: a PyTorch that is a few lines, on a driver and a CUPTI that are
+(fake_cuda.cpp). python_test.py TIDEMARK FAKE_CUDA"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TIDEMARK, CUDA = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
+MIB = 1 << 20
+
+TORCH = {
+    "torch/__init__.py": "from . import cuda",
+    "torch/cuda/__init__.py": """
+import ctypes
+from . import memory
+
+_queued = []
+
+def _lazy_call(function):
+    _queued.append(function)
+
+def init():
+    memory.driver = driver = ctypes.CDLL("libcuda.so.1")
+    driver.fake_start(ctypes.c_size_t(500 << 20))
+    driver.fake_wait()
+    for function in _queued:
+        function()
+""",
+    "torch/cuda/memory.py": """
+import ctypes, pickle, time
+
+driver = history = None
+
+def _record_memory_history(enabled="all", context="all", stacks="all", max_entries=1 << 60):
+    global history
+    assert (enabled, stacks) == ("all", "python")
+    history = []
+
+def event(action, address, size):
+    frames = [{"filename": "/home/me/train.py", "name": "main", "line": 3}]
+    if history is not None:
+        history.append({"action": action, "addr": address, "size": size, "stream": 0, "time_us": time.time_ns() // 1000, "frames": frames})
+
+def allocate(address, size, library=b"/usr/lib/libc10_cuda.so"):
+    driver.fake_allocate(ctypes.c_uint64(address), ctypes.c_size_t(size), library)
+    if b"c10" in library:
+        event("segment_alloc", address, size)
+
+def _dump_snapshot(path):
+    with open(path, "wb") as file:
+        pickle.dump({"segments": [], "device_traces": [history]}, file)
+""",
+}
+
+TRAIN = """
+import torch
+from torch.cuda import memory
+
+torch.cuda.init()
+memory.allocate(0x7f0000000000, 20 << 20)
+memory.event("alloc", 0x7f0000000000, 3 << 20)
+memory.allocate(0x7e0000000000, 7 << 20, b"/usr/lib/libnccl.so.2")
+memory.driver.fake_wait()
+memory.event("free_completed", 0x7f0000000000, 3 << 20)
+print("trained")
+"""
+
+
+class PythonTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "lib").mkdir()
+        for name in ("libcuda.so.1", "libcupti.so.13"):
+            (self.folder / "lib" / name).symlink_to(CUDA)
+        for name, text in TORCH.items():
+            self.write("site/" + name, text)
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def profile(self, script, *options):
+        environment = {**os.environ, "LD_LIBRARY_PATH": str(self.folder / "lib"), "PYTHONPATH": str(self.folder / "site")}
+        command = [TIDEMARK, "profile", *options, "--out", "run.tide", "--", sys.executable, self.write("train.py", script)]
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100)
+
+    def report(self):
+        done = subprocess.run([TIDEMARK, "report", "run.tide", "--json"], cwd=self.folder, capture_output=True, check=True)
+        return json.loads(done.stdout)
+
+    def test_every_byte_is_explained(self):
+        done = self.profile(TRAIN)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("trained", done.stdout)
+        self.assertIn("527.0 MiB in use", done.stdout)
+        self.assertIn("100.00 % explained", done.stdout)
+        report = self.report()
+        self.assertEqual(report["metadata"]["source"], "CUPTI and PyTorch's allocator")
+        self.assertEqual((report["device_used_bytes"], report["device_explained_bytes"]), (527 * MIB, 527 * MIB))
+        modules = {row["module"]: row["bytes"] for row in report["modules"]}
+        self.assertEqual(modules, {"(CUDA context)": 500 * MIB, "(allocator cache)": 17 * MIB,
+                                   "(libnccl.so.2)": 7 * MIB, "train:main": 3 * MIB})
+        self.assertEqual({path.name for path in self.folder.iterdir()}, {"lib", "site", "train.py", "run.tide"})
+
+    def test_without_the_history_the_segments_are_seen(self):
+        done = self.profile(TRAIN, "--no-pytorch")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        report = self.report()
+        self.assertEqual((report["metadata"]["source"], report["coverage"]), ("CUPTI", 1))
+        modules = {row["module"]: row["bytes"] for row in report["modules"]}
+        self.assertEqual(modules, {"(CUDA context)": 500 * MIB, "(libc10_cuda.so)": 20 * MIB, "(libnccl.so.2)": 7 * MIB})
+
+    def test_what_fails_in_pytorch_fails_alone(self):
+        for broken, why in (("_record_memory_history", "too old"), ("_dump_snapshot", "no room")):
+            script = f"import torch\ndef fail(*a, **k): raise RuntimeError('{why}')\ntorch.cuda.memory.{broken} = fail\n"
+            done = self.profile(script + TRAIN)
+            self.assertEqual(done.returncode, 0)
+            self.assertRegex(done.stderr, f"^tidemark: cannot record PyTorch's allocations: process [0-9]+: {why}\n$")
+            self.assertEqual(self.report()["metadata"]["source"], "CUPTI")
+
+    def test_a_snapshot_that_cannot_be_merged_stays(self):
+        done = self.profile(TRAIN + "for e in memory.history: del e['time_us']\n")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("its events have no times", done.stderr)
+        kept = list(self.folder.glob("run.*.pickle"))
+        self.assertEqual(len(kept), 1)
+        self.assertIn(f"'tidemark import {kept[0].name}'", done.stderr)
+        self.assertEqual(self.report()["metadata"]["source"], "CUPTI")
+
+    def test_the_program_is_as_without(self):
+        """Its own sitecustomize, its path, its status; torch that never starts CUDA, and none."""
+        self.write("site/sitecustomize.py", "import sys; sys.flags_of_site = 'own'")
+        for torch in ("", "import torch; "):
+            done = self.profile(torch + "import sys; print(sys.flags_of_site, sys.path[1], len(sys.meta_path)); sys.exit(5)")
+            plain = subprocess.run([sys.executable, "-c", "import sys; print(len(sys.meta_path))"], capture_output=True, text=True)
+            finders = int(plain.stdout) + (0 if torch else 1)
+            self.assertEqual(done.stdout, f"own {self.folder / 'site'} {finders}\n")
+            self.assertIn("nothing of it used a CUDA device (it ended with status 5)", done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
