@@ -57,6 +57,7 @@ void MemorySampler::sample(const Driver& driver) {
   if (driver.count(&count) != CUDA_SUCCESS) return;  // the driver is about to start, or has ended
   last_.resize(std::max(last_.size(), static_cast<size_t>(count)));
   for (int device = 0; device < count; ++device) {
+    const int64_t asked_ns = now_ns();  // what is allocated while the answer comes is later
     const int64_t bytes = driver.used(device);
     if (bytes < 0) continue;
     Sample& last = last_[static_cast<size_t>(device)];
@@ -67,7 +68,7 @@ void MemorySampler::sample(const Driver& driver) {
     const bool is_new = !last.known || bytes != last.bytes;
     if (is_new && last.known && last.told_ns != last.time_ns) tell();
     last.known = true;
-    last.time_ns = now_ns();
+    last.time_ns = asked_ns;
     last.bytes = bytes;
     if (is_new) tell();
   }
