@@ -19,7 +19,7 @@ class Snapshot {
     enum Action : uint8_t { alloc, free_completed, segment_alloc, segment_free };
     Action action = alloc;
     bool mapped = false;  ///< of a segment: a stretch of one that grows
-    uint32_t stack = 0;  ///< see stack()
+    uint32_t stack = 0;   ///< see stack()
     uint64_t address = 0;
     int64_t bytes = 0;     ///< of a block what was asked for; see block_bytes()
     int64_t time_us = -1;  ///< of the Unix clock; -1: snapshots of old versions have none
