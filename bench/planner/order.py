@@ -8,8 +8,8 @@ def aligned(size):
 
 
 def judge(graph, order):
-    """graph: a document of opaque ops that overwrite nothing; order: names. Returns seconds and bytes; raises
-    ValueError where an op reads what is not there, or where one is missing."""
+    """graph: a document of opaque ops, of which none may choose to overwrite; order: names. Returns seconds and bytes;
+    raises ValueError where an op reads what is not there, or where one is missing."""
     ops = {op["name"]: op for op in graph["ops"]}
     if set(order) != set(ops):
         raise ValueError("not every op is in the order")
@@ -25,6 +25,9 @@ def judge(graph, order):
                 raise ValueError(f"{name} reads {value} before it is made")
             last_read[latest[value]] = step
         for output in ops[name]["outputs"]:
+            if "updates" in output:  # the same bytes live on
+                latest[output["name"]] = latest.pop(output["updates"])
+                continue
             instance = (output["name"], step)
             latest[output["name"]] = instance
             made[instance], last_read[instance] = step, step

@@ -28,28 +28,37 @@ def _synchronize():
         torch.cuda.synchronize()
 
 
-def _timed(run, repeats):
-    """The result of the first call, and the fewest seconds of the others."""
-    result = run()
-    best = float("inf")
-    for _ in range(repeats):
-        _synchronize()
-        begin = time.perf_counter()
-        run()
-        _synchronize()
-        best = min(best, time.perf_counter() - begin)
-    return result, max(best, 1e-9)
+def timed(repeats):
+    """What an op costs, as a Recorder asks it: its result, and the fewest seconds of `repeats` more runs."""
+    def cost(run, _):
+        result = run()
+        best = float("inf")
+        for _ in range(repeats):
+            _synchronize()
+            begin = time.perf_counter()
+            run()
+            _synchronize()
+            best = min(best, time.perf_counter() - begin)
+        return result, max(best, 1e-9)
+    return cost
 
 
-class _Recorder(torch.fx.Interpreter):
-    """Runs the joint graph, keeping all results, and writes down its ops as the document has them."""
+def _tensors(tree):
+    return [t for t in tree_leaves(tree) if isinstance(t, torch.Tensor)]
 
-    def __init__(self, joint, signature, op_names, forward, repeats):
+
+class Recorder(torch.fx.Interpreter):
+    """Runs a joint graph, keeping all results, and writes down its ops as the document has them.
+
+    source_names: of the placeholders, the parameters first; op_names: of nodes that are not called after themselves,
+    with whether they may run again; forward: the nodes of that phase; cost(run, tensors read): result and seconds.
+    """
+
+    def __init__(self, joint, source_names, parameters, op_names, forward, cost):
         super().__init__(joint, garbage_collect_values=False)
         self.sources, self.ops = [], []
-        self._names = list(signature.parameters) + list(signature.buffers)
-        self._parameters = len(signature.parameters)
-        self._op_names, self._forward, self._repeats = op_names, forward, repeats
+        self._source_names, self._parameters = source_names, parameters
+        self._op_names, self._forward, self._cost = op_names, forward, cost
         self._value = {}  # storage's address: name of the value that it is
 
     def value_of(self, tensor):
@@ -58,41 +67,51 @@ class _Recorder(torch.fx.Interpreter):
     def run_node(self, node):
         if node.op == "placeholder":
             result = super().run_node(node)
-            self._add_source(node, result)
+            self._add_source(result)
             return result
         if node.op != "call_function":
             return super().run_node(node)
-        result, seconds = _timed(lambda: super(_Recorder, self).run_node(node), self._repeats)
-        self._add_op(node, result, seconds)
+        reads = [t for a in node.all_input_nodes for t in _tensors(self.env[a])]
+        result, seconds = self._cost(lambda: super(Recorder, self).run_node(node), reads)
+        self._add_op(node, result, reads, seconds)
         return result
 
-    def _add_source(self, node, tensor):
+    def document(self, name, results):
+        """Of the graph, after it ran; results: what that gave."""
+        outputs = list(dict.fromkeys(self.value_of(t) for t in _tensors(results)))
+        for op in self.ops:
+            for output in op["outputs"]:
+                if op["phase"] == "backward" and output["name"] in outputs:
+                    output["category"] = "gradient"
+        ops = sorted(self.ops, key=lambda op: op["phase"] == "backward")
+        return {"tidemark_graph": 1, "name": name, "sources": self.sources, "ops": ops, "outputs": outputs}
+
+    def _add_source(self, tensor):
         index = len(self.sources)
-        name = self._names[index] if index < len(self._names) else node.name
+        name = self._source_names[index]
         self._value[tensor.untyped_storage()._cdata] = name
         self.sources.append({"name": name, "bytes": max(1, tensor.untyped_storage().nbytes()),
                              "category": "parameter" if index < self._parameters else "input"})
 
-    def _add_op(self, node, result, seconds):
+    def _add_op(self, node, result, reads, seconds):
         name, may_repeat = self._op_names.get(node, (node.name, False))
         outputs = []
-        for tensor in tree_leaves(result):
-            if not isinstance(tensor, torch.Tensor) or self.value_of(tensor):
+        for tensor in _tensors(result):
+            if self.value_of(tensor):
                 continue  # a view, or part of a tuple that is known already
             value = f"{name}:{len(outputs)}"
             self._value[tensor.untyped_storage()._cdata] = value
             outputs.append({"name": value, "bytes": tensor.untyped_storage().nbytes()})
         if not outputs:
             return
-        tensors = [t for a in node.all_input_nodes for t in tree_leaves(self.env[a]) if isinstance(t, torch.Tensor)]
-        inputs = list(dict.fromkeys(self.value_of(t) for t in tensors))
+        inputs = list(dict.fromkeys(self.value_of(t) for t in reads))
         random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
         self.ops.append({"op": "opaque", "name": name, "inputs": inputs, "outputs": outputs,
                          "phase": "forward" if node in self._forward else "backward",
                          "attributes": {"seconds": seconds, "recompute": may_repeat and not random}})
 
 
-def _ancestors(node):
+def ancestors(node):
     found, todo = {node}, [node]
     while todo:
         for before in todo.pop().all_input_nodes:
@@ -122,24 +141,19 @@ def export_graph(step, inputs, blocks, path, repeats=3):
     may run again. Times are the fewest seconds of `repeats` runs on the device where the inputs lie.
     """
     joint, signature = aot_export_module(_LossTuple(step), inputs, trace_joint=True, output_loss_index=0)
-    results = next(n for n in joint.graph.nodes if n.op == "output").args[0]
-    forward = _ancestors(results[0])
+    loss = next(n for n in joint.graph.nodes if n.op == "output").args[0][0]
+    forward = ancestors(loss)
     nodes = [n for n in joint.graph.nodes if isinstance(n.target, torch._ops.OpOverload) and n in forward]
     names = _named_after_calls(nodes, calls_of(step, inputs, blocks))
 
     state = {f"step.{name}": t for name, t in [*step.named_parameters(), *step.named_buffers()]}
-    given = [state[name].detach() for name in [*signature.parameters, *signature.buffers]]
-    recorder = _Recorder(joint, signature, names, forward, repeats)
+    own = [*signature.parameters, *signature.buffers]
+    given = [state[name].detach() for name in own]
+    sources = own + [n.name for n in joint.graph.nodes if n.op == "placeholder"][len(own):]
+    recorder = Recorder(joint, sources, len(signature.parameters), names, forward, timed(repeats))
     with torch.no_grad():
-        kept = recorder.run(*given, *inputs)
-    outputs = list(dict.fromkeys(recorder.value_of(t) for t in kept if t is not None))
-    for op in recorder.ops:
-        for output in op["outputs"]:
-            if op["phase"] == "backward" and output["name"] in outputs:
-                output["category"] = "gradient"
-    ops = sorted(recorder.ops, key=lambda op: op["phase"] == "backward")
-    document = {"tidemark_graph": 1, "name": type(step).__name__, "sources": recorder.sources, "ops": ops,
-                "outputs": outputs}
+        results = recorder.run(*given, *inputs)
+    document = recorder.document(type(step).__name__, results)
     with open(path, "w") as file:
         json.dump(document, file, indent=1)
     return document
