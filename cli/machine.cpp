@@ -1,51 +1,19 @@
 #include "cli/machine.h"
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <optional>
 
+#include "base/cuda_library.h"
 #include "base/units.h"
 
 namespace tidemark::cli {
 namespace {
 
 using Status = MachineCheck::Status;
-
-/// A shared library that may not be there. It stays loaded: CUDA's do not like to be closed.
-class Library {
- public:
-  /// The first of `names` in the loader's path or in CUDA's usual folders.
-  explicit Library(const std::vector<std::string>& names) {
-    std::vector<std::string> folders = {""};
-    for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
-      if (const char* root = std::getenv(variable)) add_toolkit(root, folders);
-    add_toolkit("/usr/local/cuda", folders);
-    for (const std::string& folder : folders)
-      for (const std::string& name : names)
-        if (!handle_) handle_ = dlopen((folder + name).c_str(), RTLD_LAZY | RTLD_LOCAL);
-  }
-
-  explicit operator bool() const { return handle_ != nullptr; }
-
-  /// Calls a function of C's; the default where the library lacks it.
-  template <typename Result, typename... Args>
-  Result call(const char* name, Result absent, Args... args) const {
-    using Function = Result (*)(Args...);
-    const auto function = handle_ ? reinterpret_cast<Function>(dlsym(handle_, name)) : nullptr;
-    return function ? function(args...) : absent;
-  }
-
- private:
-  static void add_toolkit(const std::string& root, std::vector<std::string>& folders) {
-    for (const char* part : {"/lib64/", "/lib/", "/extras/CUPTI/lib64/"}) folders.push_back(root + part);
-  }
-  void* handle_ = nullptr;
-};
 
 constexpr int kFailed = -1;  ///< no CUDA error has this number
 
@@ -55,7 +23,7 @@ std::string cuda_version(int number) {
 }
 
 struct Driver {
-  Library library{{"libcuda.so.1"}};
+  CudaLibrary library{{"libcuda.so.1"}};
   int status = library.call("cuInit", kFailed, 0u);
   int version = 0, devices = 0;
 
@@ -105,7 +73,7 @@ MachineCheck check_devices(const Driver& driver) {
 }
 
 MachineCheck check_runtime(const Driver& driver) {
-  const Library runtime({"libcudart.so.13", "libcudart.so.12", "libcudart.so"});
+  const CudaLibrary runtime({"libcudart.so.13", "libcudart.so.12", "libcudart.so"});
   int version = 0;
   if (runtime.call("cudaRuntimeGetVersion", kFailed, &version) != 0)
     return {"CUDA runtime", Status::missing, "libcudart.so is not found",
@@ -119,7 +87,7 @@ MachineCheck check_runtime(const Driver& driver) {
 }
 
 MachineCheck check_cupti() {
-  const Library cupti({"libcupti.so.13", "libcupti.so.12", "libcupti.so"});
+  const CudaLibrary cupti(kCuptiNames);
   uint32_t version = 0;
   if (cupti.call("cuptiGetVersion", kFailed, &version) != 0)
     return {"CUPTI", Status::missing, "libcupti.so is not found",
@@ -147,7 +115,7 @@ MachineCheck check_counters() {
 }
 
 MachineCheck check_nccl() {
-  const Library nccl({"libnccl.so.2", "libnccl.so"});
+  const CudaLibrary nccl({"libnccl.so.2", "libnccl.so"});
   int version = 0;
   if (nccl.call("ncclGetVersion", kFailed, &version) != 0)
     return {"NCCL", Status::missing, "libnccl.so.2 is not found",

@@ -58,7 +58,7 @@ def row(graph, share, method, over, gap, spent):
 
 
 def peers(options, graph, about):
-    """Name and function from a budget to an order, which a rule's need not fit; None where nothing is found."""
+    """Name and function from a budget to an order, which need not fit if a rule made it; None where nothing is found."""
     for name, rule in RULES.items():
         found = rule(graph, about) if about else None
         if found:

@@ -108,12 +108,12 @@ def document(name, graph):
                 before = latest[made.name]
                 latest[made.name] = f"{made.name} after {node.name}"
                 reads.append(before)
-                outputs.append({"name": latest[made.name], "bytes": made.mem, "updates": before})
+                outputs.append({"name": latest[made.name], "bytes": int(made.mem), "updates": before})
             else:
                 latest[made.name] = made.name
-                outputs.append({"name": made.name, "bytes": made.mem})
+                outputs.append({"name": made.name, "bytes": int(made.mem)})
         ops.append({"op": "opaque", "name": node.name, "phase": "forward" if forward else "backward",
-                    "inputs": list(dict.fromkeys(reads)), "outputs": [{**o, "bytes": int(o["bytes"])} for o in outputs],
+                    "inputs": list(dict.fromkeys(reads)), "outputs": outputs,
                     "attributes": {"seconds": float(node.time), "workspace_bytes": int(node.mem_overhead)}})
     return {"tidemark_graph": 1, "name": name, "sources": [], "ops": ops, "outputs": []}
 

@@ -69,9 +69,7 @@ const Snapshot::Stack* AllocatorHistory::stack_at(int64_t time_ns) const {
 void AllocatorHistory::add_rest(MemoryRecording& recording) const {
   for (const Snapshot::Range& s : snapshot_.segments(device_)) recording.held_at_end(s.address, s.bytes);
   for (const Snapshot::Range& block : snapshot_.blocks(device_))
-    if (!recording.is_live(block.address))
-      recording.existing(block.address, block.bytes,
-                         {"from before, never freed", "(before the recording)", Category::parameter});
+    recording.in_use_at_end(block.address, block.bytes);
 }
 
 }  // namespace tidemark

@@ -1,12 +1,11 @@
 #include "profiler/cupti/collector.h"
 
-#include <dlfcn.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
 
 #include "base/clock.h"
+#include "base/cuda_library.h"
 #include "profiler/cupti/decoder.h"
 #include "profiler/cupti/memory_sampler.h"
 
@@ -31,16 +30,11 @@ struct Cupti {
 
   /// Returns why not; empty: all are there.
   std::string load() {
-    void* library = nullptr;
-    for (const char* name :
-         {"libcupti.so.13", "libcupti.so.12", "libcupti.so", "/usr/local/cuda/lib64/libcupti.so",
-          "/usr/local/cuda/extras/CUPTI/lib64/libcupti.so"})
-      if (!library) library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+    const CudaLibrary library(kCuptiNames);
     if (!library) return "libcupti.so is not found";
     std::string missing;
     const auto find = [&](auto& function, const char* name) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
-      if (!function) missing = name;
+      if (!library.find(function, name)) missing = name;
     };
     find(register_callbacks, "cuptiActivityRegisterCallbacks");
     find(register_clock, "cuptiActivityRegisterTimestampCallback");
@@ -53,9 +47,8 @@ struct Cupti {
     find(pop, "cuptiActivityPopExternalCorrelationId");
     find(result_string, "cuptiGetResultString");
     find(version, "cuptiGetVersion");
-    const std::string lacks = missing;
-    find(enable_sources, "cuptiActivityEnableAllocationSource");
-    return lacks.empty() ? "" : "libcupti.so lacks " + lacks;
+    library.find(enable_sources, "cuptiActivityEnableAllocationSource");
+    return missing.empty() ? "" : "libcupti.so lacks " + missing;
   }
 
   std::string text_of(CUptiResult result) const {

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "profiler/cupti/allocator_history.h"
@@ -101,8 +100,8 @@ class TraceBuilder {
   }
 
   MemoryRecording build() {
-    size_t allocation = 0;  // in lives_
-    for (const CudaEvent& e : events_) {
+    for (size_t i = 0; i < events_.size(); ++i) {
+      const CudaEvent& e = events_[i];
       play_allocator(e.start_ns);
       if (e.kind == CudaEvent::range_begin) ranges_.begin(e, log_.name(e.name));
       if (e.kind == CudaEvent::range_end) ranges_.end(e);
@@ -111,7 +110,7 @@ class TraceBuilder {
         if (allocator_) started_ns_.try_emplace(e.correlation, e.start_ns);
       }
       if (e.is_work() && e.device == device_) add_work(e);
-      if (e.is_memory()) add_memory(e, allocation);
+      if (life_of_[i] != kElsewhere) add_memory(e, life_of_[i]);
     }
     play_allocator(INT64_MAX);
     if (allocator_) allocator_->add_rest(recording_);
@@ -131,29 +130,39 @@ class TraceBuilder {
   }
 
  private:
-  bool is_of_allocator(size_t allocation) const { return allocator_ && of_allocator_[allocation]; }
+  static constexpr size_t kElsewhere = SIZE_MAX;   ///< no memory, or another device's
+  static constexpr size_t kBefore = SIZE_MAX - 1;  ///< of memory that nobody was seen to allocate
 
-  /// Of the device's allocations, in order.
+  bool is_of_allocator(size_t life) const { return life != kBefore && allocator_ && of_allocator_[life]; }
+
   void find_lives() {
     Origin origin;
     std::unordered_map<uint64_t, size_t> open;
-    for (const CudaEvent& e : events_) {
+    life_of_.assign(events_.size(), kElsewhere);
+    for (size_t i = 0; i < events_.size(); ++i) {
+      const CudaEvent& e = events_[i];
       if (!e.is_memory()) continue;
       const Origin::Place place = origin.of(e);
       if (!place.on_device || place.device != device_) continue;
+      life_of_[i] = kBefore;
       if (const auto it = open.find(e.address); it != open.end()) {
+        life_of_[i] = it->second;
         lives_[it->second].to = e.start_ns;
         open.erase(it);
       }
       if (e.kind != CudaEvent::allocate) continue;
-      open[e.address] = lives_.size();
+      open[e.address] = life_of_[i] = lives_.size();
       lives_.push_back({e.address, e.address + static_cast<uint64_t>(e.bytes), e.start_ns, INT64_MAX});
     }
   }
 
-  void add_work(const CudaEvent& e) {
+  std::string module_of(const CudaEvent& e) const {
     const auto known = modules_.find(e.correlation);
-    std::string module = known == modules_.end() ? ranges_.deepest_path() : known->second;
+    return known == modules_.end() ? ranges_.deepest_path() : known->second;
+  }
+
+  void add_work(const CudaEvent& e) {
+    std::string module = module_of(e);
     Phase phase = phase_of(module);
     if (module.empty() && allocator_)
       // Code asks for the memory of what it starts, and then starts it.
@@ -167,23 +176,15 @@ class TraceBuilder {
     step_ = {};
   }
 
-  void add_memory(const CudaEvent& e, size_t& allocation) {
-    const Origin::Place place = origin_.of(e);
-    if (!place.on_device || place.device != device_) return;
-    const bool allocates = e.kind == CudaEvent::allocate;
-    if (allocates && is_of_allocator(allocation++)) {
-      segments_.insert(e.address);
-      return;
-    }
-    if (segments_.erase(e.address) > 0 && !allocates) return;
-    const auto known = modules_.find(e.correlation);
-    std::string module = known == modules_.end() ? ranges_.deepest_path() : known->second;
+  void add_memory(const CudaEvent& e, size_t life) {
+    if (is_of_allocator(life)) return;
+    std::string module = module_of(e);
     if (e.name && (allocator_ || module.empty())) module = source_module(log_.name(e.name));
     if (module.empty()) module = allocator_ ? "(outside the allocator)" : "(no range)";
     begin_zero_step({label(log_, e), module, phase_of(module)}, e.start_ns);
     std::optional<MemoryRecording::Owner> owner;
     if (allocator_) owner = {"outside the caching allocator", module, Category::runtime};
-    if (allocates)
+    if (e.kind == CudaEvent::allocate)
       recording_.allocate(e.address, e.bytes, recording_.end_ns(), owner);
     else
       recording_.release(e.address, e.bytes);
@@ -224,12 +225,11 @@ class TraceBuilder {
   std::unordered_map<uint32_t, std::string> modules_;  ///< by correlation
   std::unordered_map<uint32_t, int64_t> started_ns_;   ///< by correlation
   std::vector<HeldRange> lives_;                       ///< of the device's allocations
+  std::vector<size_t> life_of_;                        ///< of events_: in lives_, or as above
   std::optional<AllocatorHistory> allocator_;
-  std::vector<bool> of_allocator_;         ///< of lives_: they are its segments
-  std::unordered_set<uint64_t> segments_;  ///< of the allocator, by address
+  std::vector<bool> of_allocator_;  ///< of lives_: they are its segments
   MemoryRecording recording_;
   Ranges ranges_;
-  Origin origin_;
   std::pair<std::string, std::string> step_;  ///< op and module of a step of memory operations; else empty
 };
 

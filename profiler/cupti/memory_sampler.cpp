@@ -1,13 +1,13 @@
 #include "profiler/cupti/memory_sampler.h"
 
 #include <cuda.h>
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/cuda_library.h"
 
 namespace tidemark {
 
@@ -21,17 +21,13 @@ struct MemorySampler::Driver {
   decltype(&cuCtxPopCurrent) pop = nullptr;
   decltype(&cuMemGetInfo) info = nullptr;
 
-  bool load(const std::string& name) {
-    void* library = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
-    const auto find = [&](auto& function, const char* symbol) {
-      using Function = std::remove_reference_t<decltype(function)>;
-      function = library ? reinterpret_cast<Function>(dlsym(library, symbol)) : nullptr;
-      return function != nullptr;
-    };
-    return find(count, "cuDeviceGetCount") && find(state, "cuDevicePrimaryCtxGetState") &&
-           find(retain, "cuDevicePrimaryCtxRetain") && find(release, "cuDevicePrimaryCtxRelease_v2") &&
-           find(push, "cuCtxPushCurrent_v2") && find(pop, "cuCtxPopCurrent_v2") &&
-           find(info, "cuMemGetInfo_v2");
+  bool load() {
+    const CudaLibrary library({"libcuda.so.1"});
+    return library.find(count, "cuDeviceGetCount") && library.find(state, "cuDevicePrimaryCtxGetState") &&
+           library.find(retain, "cuDevicePrimaryCtxRetain") &&
+           library.find(release, "cuDevicePrimaryCtxRelease_v2") &&
+           library.find(push, "cuCtxPushCurrent_v2") && library.find(pop, "cuCtxPopCurrent_v2") &&
+           library.find(info, "cuMemGetInfo_v2");
   }
 
   /// Bytes in use; negative where the program has no context on the device, which this must not make.
@@ -88,9 +84,9 @@ void MemorySampler::run(const Driver& driver) {
       sink_(static_cast<uint32_t>(device), last.time_ns, last.bytes);
 }
 
-void MemorySampler::start(Sink sink, const std::string& library) {
+void MemorySampler::start(Sink sink) {
   Driver driver;
-  if (thread_.joinable() || !driver.load(library)) return;
+  if (thread_.joinable() || !driver.load()) return;
   sink_ = std::move(sink);
   stops_ = false;
   last_.clear();

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,8 +17,8 @@ class MemorySampler {
   /// Told of the first answer, and of changes: what was in use to the last moment, and what is.
   using Sink = std::function<void(uint32_t device, int64_t time_ns, int64_t used_bytes)>;
 
-  /// Does nothing where there is no driver. `library`: the driver's.
-  void start(Sink sink, const std::string& library = "libcuda.so.1");
+  /// Does nothing where there is no driver.
+  void start(Sink sink);
   /// Asks a last time.
   void stop();
 

@@ -57,11 +57,8 @@ void play(const Snapshot& snapshot, int64_t device, MemoryRecording& recording) 
       recording.release(e.address, Snapshot::block_bytes(e.bytes));
   }
   if (recording.empty()) recording.begin_step({"snapshot", "snapshot", Phase::forward}, {0, 0});
-  // What is in use at the end and was not seen to be allocated.
   for (const Snapshot::Range& block : snapshot.blocks(device))
-    if (!recording.is_live(block.address))
-      recording.existing(block.address, block.bytes,
-                         {"from before, never freed", "(before the recording)", Category::parameter});
+    recording.in_use_at_end(block.address, block.bytes);
 }
 
 /// The allocator's segments are known at the end; the events tell how they came to be.

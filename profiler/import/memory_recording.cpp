@@ -96,15 +96,19 @@ void MemoryRecording::release(uint64_t address, int64_t bytes) {
     live_.erase(it);
     return;
   }
-  existing(address, bytes,
-           {"from before, freed in " + program_.back().op, "(before the recording)", Category::activation});
+  add_existing(address, bytes, "from before, freed in " + program_.back().op, Category::activation);
   buffers_.back().last_step = step;
   buffers_.back().persistent = false;
 }
 
-void MemoryRecording::existing(uint64_t address, int64_t bytes, const Owner& owner) {
+void MemoryRecording::in_use_at_end(uint64_t address, int64_t bytes) {
+  if (!live_.contains(address)) add_existing(address, bytes, "from before, never freed", Category::parameter);
+}
+
+void MemoryRecording::add_existing(uint64_t address, int64_t bytes, const std::string& name,
+                                   Category category) {
   ++open_at_start_;
-  add_persistent(address, bytes, owner);
+  add_persistent(address, bytes, {name, "(before the recording)", category});
 }
 
 void MemoryRecording::add_runtime(int64_t bytes, const std::string& name) {

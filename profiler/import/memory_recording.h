@@ -41,8 +41,8 @@ class MemoryRecording {
   void allocate(uint64_t address, int64_t bytes, int64_t time_ns, const std::optional<Owner>& owner = {});
   /// Memory that no allocate() named is taken to have been there at the start.
   void release(uint64_t address, int64_t bytes);
-  /// Memory that was there from the start to the end.
-  void existing(uint64_t address, int64_t bytes, const Owner& owner);
+  /// It is in use at the end: where no allocate() said so, it was from the start.
+  void in_use_at_end(uint64_t address, int64_t bytes);
 
   /// Memory of the device that is no allocation, from the start to the end.
   void add_runtime(int64_t bytes, const std::string& name);
@@ -54,7 +54,6 @@ class MemoryRecording {
   /// It is held at the end: where nothing said so, it was from the start.
   void held_at_end(uint64_t address, int64_t bytes) { held_.held_at_end(address, bytes); }
 
-  bool is_live(uint64_t address) const { return live_.contains(address); }
   int64_t open_at_start() const { return open_at_start_; }  ///< buffers
   int64_t open_at_end() const { return static_cast<int64_t>(live_.size()); }
   int64_t buffers() const { return static_cast<int64_t>(buffers_.size()); }
@@ -67,6 +66,7 @@ class MemoryRecording {
  private:
   void split(int64_t time_ns);
   void add(uint64_t address, TraceBuffer buffer, bool category_known);
+  void add_existing(uint64_t address, int64_t bytes, const std::string& name, Category category);
   void add_persistent(uint64_t address, int64_t bytes, const Owner& owner);
   void add_unused();
   void place();

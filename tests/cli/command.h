@@ -45,12 +45,15 @@ class CommandTest : public ScratchTest {
   static std::string parity(const std::string& name) {
     return std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
   }
+  static Arguments with(Arguments arguments, const Arguments& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
   /// `train` on a tiny model, to which a test adds.
   static Arguments train(const Arguments& more, const std::string& preset = "llama-tiny") {
-    Arguments all = {"train",    "--model", preset,      "--data", shakespeare(), "--batch", "2",
-                     "--length", "32",      "--threads", "2"};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+    return with({"train", "--model", preset, "--data", shakespeare(), "--batch", "2", "--length", "32",
+                 "--threads", "2"},
+                more);
   }
 };
 

@@ -15,23 +15,9 @@ class DensityCommands : public CommandTest {
   static std::string digits() { return std::string(TIDEMARK_SOURCE_DIR) + "/examples/data/digits"; }
   static Arguments train(const std::string& preset, int steps, const Arguments& more,
                          const std::string& rate = "1e-2") {
-    Arguments all = {"train",
-                     "--model",
-                     preset,
-                     "--data",
-                     digits(),
-                     "--batch",
-                     "50",
-                     "--threads",
-                     "2",
-                     "--weight-decay",
-                     "0",
-                     "--learning-rate",
-                     rate,
-                     "--steps",
-                     std::to_string(steps)};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+    return with({"train", "--model", preset, "--data", digits(), "--batch", "50", "--threads", "2",
+                 "--weight-decay", "0", "--learning-rate", rate, "--steps", std::to_string(steps)},
+                more);
   }
 };
 

@@ -9,10 +9,6 @@ using ::testing::HasSubstr;
 
 class LossChunks : public CommandTest {
  protected:
-  static Arguments with(Arguments arguments, const Arguments& more) {
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-  }
   const Arguments tiny_ = {"--model", "llama-tiny", "--batch", "2", "--length", "256", "--threads", "2"};
 };
 

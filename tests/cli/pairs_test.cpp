@@ -23,9 +23,7 @@ class Pairs : public CommandTest {
     return write("words.tsv", text);
   }
   static Arguments model(const std::string& command, const std::string& preset, const Arguments& more) {
-    Arguments all = {command, "--model", preset, "--batch", "4", "--length", "20", "--threads", "2"};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+    return with({command, "--model", preset, "--batch", "4", "--length", "20", "--threads", "2"}, more);
   }
   static Arguments documents(const std::string& command, const std::string& preset, const Arguments& more) {
     Arguments all = model(command, preset, more);
@@ -67,12 +65,10 @@ TEST_F(Pairs, TrainUnderAPlanAndEvaluate) {
 TEST_F(Pairs, GoOnBitByBitAlongTheInverseSquareRoot) {
   const std::string data = words();
   const auto train = [&](const std::string& steps, const Arguments& more) {
-    Arguments all =
+    return with(
         model("train", "transformer-tiny",
-              {"--data", data, "--warmup-steps", "2", "--decay", "inverse-square-root", "--steps"});
-    all.push_back(steps);
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+              {"--data", data, "--warmup-steps", "2", "--decay", "inverse-square-root", "--steps", steps}),
+        more);
   };
   const json whole = json_of(train("6", {}));
   json_of(train("3", {"--save", path("saved")}));
@@ -94,9 +90,7 @@ TEST_F(Pairs, OfRandomTokensFitAnyBatch) {
 
 TEST_F(Pairs, SayWhatIsWrong) {
   const auto refusal = [&](const std::string& text, const std::string& preset, const Arguments& more = {}) {
-    Arguments all = model("train", preset, {"--steps", "1", "--data", write("d.tsv", text)});
-    all.insert(all.end(), more.begin(), more.end());
-    return error_of(all, 2);
+    return error_of(with(model("train", preset, {"--steps", "1", "--data", write("d.tsv", text)}), more), 2);
   };
   const std::string pair = "ab\tc\n";
   EXPECT_THAT(refusal(pair + "\tc\n", "transformer-tiny"), HasSubstr("line 2: its source is empty"));

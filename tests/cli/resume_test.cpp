@@ -31,9 +31,8 @@ TEST_F(Resume, GoesOnBitByBit) {
       {"lstm-tiny", {"--warmup-steps", "2", "--schedule-steps", "6"}},
       {"gru-tiny", {"--packing", "windows", "--seed", "9", "--budget", "99%"}}};
   for (const auto& [preset, more] : variants) {
-    const auto line = [&, &preset = preset, &more = more](Arguments own) {
-      own.insert(own.end(), more.begin(), more.end());
-      return train(own, preset);
+    const auto line = [&, &preset = preset, &more = more](const Arguments& own) {
+      return train(with(own, more), preset);
     };
     const json whole = json_of(line({"--steps", "6", "--save", "whole"}));
     const json half = json_of(line({"--steps", "3", "--save", "parts"}));
@@ -76,12 +75,10 @@ TEST_F(Resume, ADiskThatATraceFillsCostsTheTraceOnly) {
   const std::string config = write("config.json", R"({"model_type": "llama", "vocab_size": 256,
       "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
       "max_position_embeddings": 16, "tie_word_embeddings": true})");
-  const auto line = [&](Arguments more) {
-    Arguments all = {"train",   "--config", config,     "--data",    shakespeare(),
-                     "--batch", "1",        "--length", "16",        "--micro-batches",
-                     "16",      "--steps",  "60",       "--threads", "2"};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+  const auto line = [&](const Arguments& more) {
+    return with({"train", "--config", config, "--data", shakespeare(), "--batch", "1", "--length", "16",
+                 "--micro-batches", "16", "--steps", "60", "--threads", "2"},
+                more);
   };
   json_of(line({"--save", "whole"}));
   EXPECT_THAT(error_of(line({"--save", "traced", "--trace", "run.tide"}), 3, {.file_limit = 60'000}),
