@@ -4,11 +4,13 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "base/file.h"
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/forward_run.h"
 #include "cli/table.h"
+#include "executor/training/decoding.h"
 #include "executor/training/density.h"
 
 namespace tidemark::cli {
@@ -20,6 +22,7 @@ struct Options {
   ForwardOptions forward;
   DataOptions data;
   std::string part = "test";
+  std::string decoded;  ///< file; empty: nothing is decoded
   int64_t orderings = 0;
   int64_t limit = 0;
   bool as_json = false;
@@ -75,12 +78,49 @@ json evaluate_tokens(const Options& o, ForwardRun& run) {
   return {{"tokens", predicted}, {"loss", mean}, {"perplexity", std::exp(mean)}};
 }
 
+std::string text_of(std::span<const int32_t> tokens) {
+  std::string text;
+  for (const int32_t token : tokens)
+    text += token < 256 ? std::string(1, static_cast<char>(token)) : "\uFFFD";
+  return text;
+}
+
+/// Adds to the result what it says of error rates.
+void decode_pairs(const Options& o, ForwardRun& run, json& result) {
+  const PairSource pairs(o.data.path, run.model());
+  const auto decoded = decode_greedily(run.runtime(), run.built().batch, pairs);
+  std::string lines;
+  for (int64_t i = 0; i < pairs.size(); ++i)
+    lines += text_of(pairs.source(i)) + "\t" + text_of(pairs.target(i)) + "\t" +
+             text_of(decoded[static_cast<size_t>(i)]) + "\n";
+  write_text_file(o.decoded, lines, "cannot write what was decoded");
+  const ErrorRates rates = error_rates(pairs, decoded);
+  if (!o.as_json) {
+    const auto percent = [](double share, const char* of) {
+      char text[64];
+      std::snprintf(text, sizeof text, "%.2f %% of %s", 100 * share, of);
+      return std::string(text);
+    };
+    print_row("decoded", format_count(pairs.size()) + " pairs, " + o.decoded);
+    print_row("edits", percent(rates.tokens, "the targets' tokens"));
+    print_row("wrong", percent(rates.targets, "the targets"));
+  }
+  result["pairs"] = pairs.size();
+  result["token_error_rate"] = rates.tokens;
+  result["target_error_rate"] = rates.targets;
+}
+
 void run(const Options& o) {
   ForwardOptions options = o.forward;
-  if (takes_pairs(o.data, *load(options.model))) options.model.packing = "documents";
+  const bool pairs = takes_pairs(o.data, *load(options.model));
+  options.decodes = !o.decoded.empty();
+  if (options.decodes && !pairs)
+    throw Error("bad usage", "--decode", o.data.path + " has no targets", "give pairs: a .tsv file");
+  if (pairs) options.model.packing = "documents";
   ForwardRun forward(options);
   const bool images = forward.model().pixels() > 0;
   json result = images ? evaluate_images(o, forward) : evaluate_tokens(o, forward);
+  if (options.decodes) decode_pairs(o, forward, result);
   result["predicted_peak_bytes"] = forward.runtime().plan().arena_bytes;
   result["measured_peak_bytes"] = forward.runtime().resident_bytes();
   if (o.as_json) std::cout << result.dump(2) << "\n";
@@ -105,9 +145,15 @@ void add_evaluate(CLI::App& app, ExitCode&) {
   command->add_option("--orderings", o->orderings, "Models of the ensemble to average p over; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->add_option("--limit", o->limit, "The first so many images, or batches of tokens; 0: all")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  auto* limit =
+      command->add_option("--limit", o->limit, "The first so many images, or batches of tokens; 0: all");
+  limit->check(CLI::NonNegativeNumber)->capture_default_str();
+  command
+      ->add_option(
+          "--decode", o->decoded,
+          "Of pairs: decode every source greedily, measure the error rates, and write source, target and "
+          "what was decoded to this file")
+      ->excludes(limit);
   command->add_flag("--json", o->as_json, "Print JSON");
   command->callback([o] { run(*o); });
 }

@@ -1,6 +1,7 @@
 #include "cli/forward_run.h"
 
 #include "cli/planning.h"
+#include "executor/training/decoding.h"
 #include "executor/training/density.h"
 #include "executor/training/state.h"
 
@@ -15,8 +16,9 @@ void add_forward_options(CLI::App& command, ForwardOptions& o) {
 
 ForwardRun::ForwardRun(const ForwardOptions& o) : built_(describe(o.model)) {
   built_.batch.inference = true;
-  graph_ =
-      model().pixels() > 0 ? density_graph(model(), built_.batch.sequences) : model().build(built_.batch);
+  graph_ = model().pixels() > 0 ? density_graph(model(), built_.batch.sequences)
+           : o.decodes          ? decoding_graph(model(), built_.batch)
+                                : model().build(built_.batch);
   plan_ = choose_plan(graph_, {}, threads_of(o.model.threads));
   runtime_ = std::make_unique<Runtime>(graph_, plan_);
   load_parameters(*runtime_, TensorReader(o.weights));

@@ -13,13 +13,15 @@ namespace tidemark::cli {
 struct ForwardOptions {
   ModelOptions model;
   std::string weights;
+  bool decodes = false;  ///< pairs
 };
 
 void add_forward_options(CLI::App& command, ForwardOptions& options);
 
 class ForwardRun {
  public:
-  /// Of models of images a density_graph, else the graph whose output is the loss.
+  /// Of models of images a density_graph, to decode pairs a decoding_graph, else the graph whose output is
+  /// the loss. The loss is the first output of the latter two.
   explicit ForwardRun(const ForwardOptions& options);
 
   const BuiltModel& built() const { return built_; }

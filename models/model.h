@@ -69,6 +69,9 @@ class Model {
   /// Present where the model takes pairs: reads a source and predicts a target.
   virtual std::optional<PairTokens> pair_tokens() const { return {}; }
 
+  /// Whether what is predicted at a token depends on no later one.
+  virtual bool causal() const { return true; }
+
   /// Whether the published implementation is given labels that are shifted by one already (fairseq's); those
   /// of transformers shift by themselves.
   virtual bool labels_are_shifted() const { return false; }

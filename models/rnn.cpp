@@ -39,6 +39,8 @@ class RecurrentModel final : public Model {
                          "make input_size equal to the layers' output or set it to false");
   }
 
+  bool causal() const override { return !bidirectional_; }
+
  private:
   int64_t width() const { return bidirectional_ ? 2 * hidden_ : hidden_; }
   Initializer uniform(double bound) const { return {Initializer::Kind::uniform, bound}; }

@@ -86,6 +86,7 @@ void PairSource::add(std::span<const int32_t> source, std::span<const int32_t> t
              target_tokens = static_cast<int64_t>(target.size());
   Pair pair;
   pair.source = {end(), source_tokens + (apart_ ? 1 : 1 + target_tokens), false};
+  pair.prompt = apart_ ? 1 : source_tokens + 1;
   for (const int32_t id : source) put(id, kIgnored);
   if (apart_) {
     put(end_, kIgnored);
@@ -94,6 +95,24 @@ void PairSource::add(std::span<const int32_t> source, std::span<const int32_t> t
   put(start_, target[0]);
   for (size_t k = 0; k < target.size(); ++k) put(target[k], k + 1 < target.size() ? target[k + 1] : end_);
   pairs_.push_back(pair);
+}
+
+std::span<const int32_t> PairSource::tokens(int64_t first, int64_t count) const {
+  return {tokens_.data() + first, static_cast<size_t>(count)};
+}
+
+std::span<const int32_t> PairSource::source(int64_t i) const {
+  const Pair& pair = (*this)[i];
+  return tokens(pair.source.start, apart_ ? pair.source.length - 1 : pair.prompt - 1);
+}
+
+std::span<const int32_t> PairSource::prompt(int64_t i) const {
+  return tokens(predicted(i).start, (*this)[i].prompt);
+}
+
+std::span<const int32_t> PairSource::target(int64_t i) const {
+  const int64_t before = (*this)[i].prompt;
+  return tokens(predicted(i).start + before, predicted(i).length - before);
 }
 
 int32_t PairSource::token(int64_t i) const {

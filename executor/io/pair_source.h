@@ -25,7 +25,8 @@ class PairSource {
 
   struct Pair {
     Piece source;
-    Piece target;  ///< its length is 0 where the source has it all
+    Piece target;        ///< its length is 0 where the source has it all
+    int64_t prompt = 0;  ///< tokens before the target in the sequence that it is predicted in
   };
   int64_t size() const { return static_cast<int64_t>(pairs_.size()); }
   const Pair& operator[](int64_t i) const { return pairs_[static_cast<size_t>(i)]; }
@@ -38,10 +39,20 @@ class PairSource {
   int32_t label(int64_t i) const;
   int64_t end() const { return static_cast<int64_t>(tokens_.size()); }
 
+  /// What pair i is made of, without what stands between and after them.
+  std::span<const int32_t> source(int64_t i) const;
+  std::span<const int32_t> target(int64_t i) const;
+  /// What the target is predicted from, one after another: its start, of a language model after the source.
+  std::span<const int32_t> prompt(int64_t i) const;
+  int32_t end_token() const { return end_; }
+
   const std::string& path() const { return path_; }
 
  private:
   explicit PairSource(const Model& model);
+  /// Where the target is predicted.
+  const Piece& predicted(int64_t i) const { return apart_ ? (*this)[i].target : (*this)[i].source; }
+  std::span<const int32_t> tokens(int64_t first, int64_t count) const;
   void add(std::span<const int32_t> source, std::span<const int32_t> target);
 
   std::string path_;

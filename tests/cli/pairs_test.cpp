@@ -62,6 +62,29 @@ TEST_F(Pairs, TrainUnderAPlanAndEvaluate) {
   }
 }
 
+TEST_F(Pairs, AreDecodedOnceLearnt) {
+  const std::string data = write("few.tsv", "ab\tc\nb\tdd\nca\tbe\n");
+  for (const std::string preset : {"transformer-tiny", "gru-tiny"}) {
+    SCOPED_TRACE(preset);
+    json_of(model("train", preset,
+                  {"--data", data, "--steps", "150", "--learning-rate", "1e-2", "--warmup-steps", "10",
+                   "--save", path(preset)}));
+    const auto decode = [&](const std::string& step, const std::string& pairs) {
+      return json_of(model(
+          "evaluate", preset,
+          {"--weights", path(preset + "/step-" + step), "--data", pairs, "--decode", path("decoded.tsv")}));
+    };
+    const json learnt = decode("00000150", data);
+    EXPECT_EQ(learnt["pairs"], 3);
+    EXPECT_EQ(learnt["token_error_rate"], 0);
+    EXPECT_EQ(learnt["target_error_rate"], 0);
+    EXPECT_EQ(bytes_of(path("decoded.tsv")), "ab\tc\tc\nb\tdd\tdd\nca\tbe\tbe\n");
+    const json other = decode("00000150", write("other.tsv", "ab\tx\nb\tdd\n"));
+    EXPECT_NEAR(other["token_error_rate"], 1.0 / 3, 1e-12);
+    EXPECT_EQ(other["target_error_rate"], 0.5);
+  }
+}
+
 TEST_F(Pairs, GoOnBitByBitAlongTheInverseSquareRoot) {
   const std::string data = words();
   const auto train = [&](const std::string& steps, const Arguments& more) {
@@ -102,6 +125,10 @@ TEST_F(Pairs, SayWhatIsWrong) {
   EXPECT_THAT(refusal(pair, "transformer-tiny", {"--decay", "linear"}), HasSubstr("--decay"));
   EXPECT_THAT(refusal(pair, "llama-tiny"), HasSubstr("use --packing documents"));
   EXPECT_THAT(refusal(pair, "lstm-tiny", {"--target-length", "9"}), HasSubstr("--target-length"));
+  EXPECT_THAT(error_of(model("evaluate", "llama-tiny",
+                             {"--weights", "none", "--data", shakespeare(), "--decode", "d"}),
+                       2),
+              HasSubstr("give pairs"));
 }
 
 }  // namespace
