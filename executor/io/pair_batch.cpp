@@ -54,8 +54,8 @@ PairBatchMaker::Room PairBatchMaker::room() const {
 }
 
 bool PairBatchMaker::take(int64_t pair, Room& room) {
-  const auto& [source, target] = (*source_)[pair];
-  const Room left{room.sequences - 1, room.source - source.length, room.target - target.length};
+  const PairSource::Pair& p = (*source_)[pair];
+  const Room left{room.sequences - 1, room.source - p.source.length, room.target - p.target.length};
   if (left.sequences < 0 || left.source < 0 || left.target < 0) return false;
   if (pieces_for(std::max(left.source, left.target), spec_.max_length) > left.sequences) return false;
   room = left;

@@ -66,20 +66,21 @@ TEST_F(Pairs, AreDecodedOnceLearnt) {
   const std::string data = write("few.tsv", "ab\tc\nb\tdd\nca\tbe\n");
   for (const std::string preset : {"transformer-tiny", "gru-tiny"}) {
     SCOPED_TRACE(preset);
-    json_of(model("train", preset,
-                  {"--data", data, "--steps", "150", "--learning-rate", "1e-2", "--warmup-steps", "10",
-                   "--save", path(preset)}));
-    const auto decode = [&](const std::string& step, const std::string& pairs) {
-      return json_of(model(
-          "evaluate", preset,
-          {"--weights", path(preset + "/step-" + step), "--data", pairs, "--decode", path("decoded.tsv")}));
+    const Arguments model = {"--model", preset, "--batch", "4", "--length", "20", "--threads", "1"};
+    json_of(with({"train", "--data", data, "--steps", "150", "--learning-rate", "1e-2", "--warmup-steps",
+                  "10", "--save", path(preset)},
+                 model));
+    const auto decode = [&](const std::string& pairs) {
+      return json_of(with({"evaluate", "--weights", path(preset + "/step-00000150"), "--data", pairs,
+                           "--decode", path("decoded.tsv")},
+                          model));
     };
-    const json learnt = decode("00000150", data);
+    const json learnt = decode(data);
     EXPECT_EQ(learnt["pairs"], 3);
     EXPECT_EQ(learnt["token_error_rate"], 0);
     EXPECT_EQ(learnt["target_error_rate"], 0);
     EXPECT_EQ(bytes_of(path("decoded.tsv")), "ab\tc\tc\nb\tdd\tdd\nca\tbe\tbe\n");
-    const json other = decode("00000150", write("other.tsv", "ab\tx\nb\tdd\n"));
+    const json other = decode(write("other.tsv", "ab\tx\nb\tdd\n"));
     EXPECT_NEAR(other["token_error_rate"], 1.0 / 3, 1e-12);
     EXPECT_EQ(other["target_error_rate"], 0.5);
   }

@@ -10,6 +10,8 @@
 #include <set>
 #include <string>
 
+#include "base/error.h"
+#include "executor/training/initialize.h"
 #include "executor/training/state.h"
 #include "planner/planner.h"
 #include "tests/scratch.h"
@@ -20,7 +22,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int64_t kVocabulary = 13, kLongest = 9, kPairs = 20;
+constexpr int64_t kVocabulary = 13, kLongest = 9, kPairs = 5;
 constexpr int32_t kIgnored = -100;
 
 std::unique_ptr<Model> small_model(const std::string& preset, const std::string& changes = "{}") {
@@ -35,16 +37,16 @@ struct Forward {
   explicit Forward(Graph g) : graph(std::move(g)) {
     PlanRequest request;
     request.strategy = "keep-all";
-    request.device.threads = 2;
-    request.times = analytic_times(graph, cpu_speed(2));
+    request.device.threads = 1;
+    request.times = analytic_times(graph, cpu_speed(1));
     plan = make_plan(graph, request).plan.value();
     runtime = std::make_unique<Runtime>(graph, plan);
-    std::mt19937 random(7);
-    for (const TensorSlot& slot : parameter_slots(*runtime)) {
-      std::normal_distribution<float> normal(0, 0.4f);
+    initialize_parameters(*runtime, 3);
+    std::mt19937 random(2);
+    std::normal_distribution<float> normal(0, 0.5f);  // or one token is the likeliest after all
+    for (const TensorSlot& slot : parameter_slots(*runtime))
       for (int64_t i = 0; i < slot.type.shape.elements(); ++i)
-        static_cast<float*>(slot.data)[i] = normal(random);
-    }
+        static_cast<float*>(slot.data)[i] += normal(random);
   }
   Graph graph;
   Plan plan;
@@ -116,23 +118,24 @@ INSTANTIATE_TEST_SUITE_P(Presets, Decoding, ::testing::Values("transformer-tiny"
 TEST_P(Decoding, FindsTheLikeliestTokens) {
   const auto model = small_model(GetParam());
   const PairSource pairs = PairSource::synthetic(*model, kLongest);
-  constexpr int64_t rows = 15 * kLongest + 4;  // what is left over is a sequence, too
-  BatchSpec spec{.tokens = rows, .sequences = 40, .max_length = kLongest, .inference = true};
+  constexpr int64_t rows = 60 * kLongest + 4;  // what is left over is a sequence, too
+  BatchSpec spec{.tokens = rows, .sequences = 140, .max_length = kLongest, .inference = true};
   if (pairs.apart()) spec.target_tokens = rows;
   Forward forward(decoding_graph(*model, spec));
   const auto decoded = decode_greedily(*forward.runtime, spec, pairs);
   ASSERT_EQ(static_cast<int64_t>(decoded.size()), pairs.size());
   OneByOne one(*model, pairs);
-  size_t ended = 0, longest = 0;
-  for (int64_t i = 0; i < kPairs; ++i) {
+  int64_t ended = 0, cut = 0;  // some of each
+  for (int64_t i = 0; i < pairs.size(); ++i) {
     const std::vector<int32_t>& tokens = decoded[static_cast<size_t>(i)];
-    EXPECT_EQ(tokens, one.decode(i)) << i;
-    ended += tokens.size() + pairs.prompt(i).size() <= kLongest ? 1 : 0;
-    longest = std::max(longest, tokens.size());
+    int64_t& of_its_kind = tokens.size() + pairs.prompt(i).size() <= kLongest ? ended : cut;
+    if (++of_its_kind <= kPairs) {
+      EXPECT_EQ(tokens, one.decode(i)) << i;
+    }
   }
-  EXPECT_GT(ended, 0u);  // or the end was never the likeliest
-  EXPECT_GT(longest, 1u);
-  EXPECT_GT(std::set(decoded.begin(), decoded.end()).size(), 4u);
+  EXPECT_GE(ended, kPairs);
+  EXPECT_GE(cut, kPairs);
+  EXPECT_GT(std::set(decoded.begin(), decoded.end()).size(), 20u);
 }
 
 TEST(DecodingRefuses, WhatReadsAhead) {
