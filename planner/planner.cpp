@@ -34,15 +34,16 @@ void check(const Graph& graph, const PlanRequest& request) {
                 "give a --device with host_bytes_per_second");
 }
 
+std::optional<SearchControl::Clock::time_point> deadline(const PlanRequest& request) {
+  if (request.time_limit_seconds <= 0) return std::nullopt;
+  return SearchControl::Clock::now() + std::chrono::duration_cast<SearchControl::Clock::duration>(
+                                           std::chrono::duration<double>(request.time_limit_seconds));
+}
+
+/// What is faster than `best`, if that is anything; raises the bound to what a strategy proves.
 std::optional<Choice> fastest(const RematProblem& problem, const std::vector<const Strategy*>& strategies,
-                              const PlanRequest& request, int64_t budget, LowerBound& bound) {
-  std::optional<Choice> best;
-  SearchControl control;
-  control.stop = request.stop;
-  if (request.time_limit_seconds > 0)
-    control.deadline =
-        SearchControl::Clock::now() + std::chrono::duration_cast<SearchControl::Clock::duration>(
-                                          std::chrono::duration<double>(request.time_limit_seconds));
+                              const PlanRequest& request, int64_t budget, LowerBound& bound,
+                              SearchControl control, std::optional<Choice> best) {
   control.good_enough_seconds = bound.seconds * (1 + kGoodEnough);
   control.proven = [&](double seconds) {
     bound.seconds = std::max(bound.seconds, seconds);
@@ -114,8 +115,12 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
   PlanResult result;
   result.unplanned_peak_bytes = problem.keep_all().arena_bytes;
   LowerBound bound = lower_bound(problem.search_graph(), problem.room(budget));
+  SearchControl control;
+  control.stop = request.stop;
+  control.deadline = deadline(request);
   std::optional<Choice> choice;
-  if (std::isfinite(bound.seconds)) choice = fastest(problem, chosen, request, budget, bound);
+  if (std::isfinite(bound.seconds))
+    choice = fastest(problem, chosen, request, budget, bound, control, std::nullopt);
   if (!choice) {
     Choice last = smallest(problem, chosen);
     if (last.candidate.arena_bytes > budget) {
@@ -123,7 +128,7 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
       result.missing_bytes = last.candidate.arena_bytes - budget;
       return result;
     }
-    choice = std::move(last);
+    choice = fastest(problem, chosen, request, budget, bound, control, std::move(last));
   }
   result.plan = to_plan(graph, request, problem, bound, std::move(*choice));
   result.plan->solve_seconds =

@@ -12,6 +12,7 @@ constexpr double kRemakeInputs = 0.8;  // share of dead inputs that are made aga
 constexpr int kDeepestRemake = 60;
 constexpr int64_t kCheckEvery = 128;
 constexpr int kTries = 64;
+constexpr double kPriceWhereItFits = 10;  // or the first heat drives out of a room that is hard to find again
 
 }  // namespace
 
@@ -32,6 +33,7 @@ Annealer::Annealer(Timeline start, int64_t room, uint64_t seed)
   if (seconds > 0) unit_ = seconds / static_cast<double>(recomputable_.size());
   price_ = bytes > 0 ? unit_ * static_cast<double>(recomputable_.size()) / bytes : 1;
   keep_if_best(measure());
+  if (best_) price_ *= kPriceWhereItFits;
 }
 
 void Annealer::set_room(int64_t room) {
@@ -49,6 +51,12 @@ void Annealer::keep_if_best(const Energy& e) {
   best_ = timeline_.order();
   best_seconds_ = e.seconds;
   best_peak_ = static_cast<int64_t>(timeline_.peak());
+}
+
+void Annealer::keep_if_lowest(const Energy& e) {
+  if (e.over.most == 0 || room_ + e.over.most >= lowest_peak_) return;
+  lowest_ = timeline_.order();
+  lowest_peak_ = room_ + e.over.most;
 }
 
 void Annealer::find_crowded() {
@@ -87,6 +95,7 @@ void Annealer::run(int64_t changes, const SearchControl& control) {
     now = then;
     current = next;
     keep_if_best(now);
+    keep_if_lowest(now);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <random>
 #include <vector>
@@ -31,6 +32,10 @@ class Annealer {
   double best_seconds() const { return best_seconds_; }
   int64_t best_peak() const { return best_peak_; }  ///< bytes live at once, without the persistent ones
 
+  /// Of all orders on the way that did not fit, the one with the lowest peak; empty if all fit.
+  const std::vector<OpId>& lowest() const { return lowest_; }
+  int64_t lowest_peak() const { return static_cast<int64_t>(lowest_peak_); }
+
  private:
   struct Energy {
     double seconds = 0;
@@ -45,6 +50,7 @@ class Annealer {
   Energy measure() { return {timeline_.seconds(), timeline_.excess(room_)}; }
   double cost(const Energy& e) const;
   void keep_if_best(const Energy& e);
+  void keep_if_lowest(const Energy& e);
   void find_crowded();
 
   // Changes; false where there was nothing to change, or not all of it could be.
@@ -68,6 +74,8 @@ class Annealer {
   std::optional<std::vector<OpId>> best_;
   double best_seconds_ = 0;
   int64_t best_peak_ = 0;
+  std::vector<OpId> lowest_;
+  double lowest_peak_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace tidemark

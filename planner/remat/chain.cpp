@@ -1,6 +1,7 @@
 #include "planner/remat/chain.h"
 
 #include <algorithm>
+#include <set>
 
 #include "graph/op_def.h"
 #include "planner/graph_view.h"
@@ -19,7 +20,9 @@ class ChainFinder {
 
  private:
   void find_always_kept();
+  std::vector<bool> made_of_parameters() const;
   void assign_forward();
+  void assign_to_readers(const std::vector<bool>& of_parameters);
   void merge_leaky_blocks();
   void merge_to(size_t most_blocks);
   void keep_ends(const std::vector<bool>& keep);
@@ -48,19 +51,54 @@ void ChainFinder::find_always_kept() {
   }
 }
 
+/// Forward ops that no input of the model reaches. They say nothing about where the graph can be cut.
+std::vector<bool> ChainFinder::made_of_parameters() const {
+  std::vector<bool> made(graph_.ops().size(), false);
+  for (size_t i = 0; i < made.size(); ++i)
+    made[i] = is_forward(i) && !graph_.ops()[i].inputs.empty() &&
+              std::all_of(graph_.ops()[i].inputs.begin(), graph_.ops()[i].inputs.end(), [&](ValueId v) {
+                if (v == kNone) return true;
+                const Value& value = graph_.value(v);
+                return value.producer == kNone ? value.category == Category::parameter
+                                               : made[static_cast<size_t>(value.producer)];
+              });
+  return made;
+}
+
 void ChainFinder::assign_forward() {
   const auto turn = std::find_if(graph_.ops().begin(), graph_.ops().end(),
                                  [](const Op& op) { return op.phase == Phase::backward; });
+  const std::vector<bool> of_parameters = made_of_parameters();
   if (turn != graph_.ops().end()) {
     const OpGraph ops = op_graph(graph_);
-    ends_ = bottlenecks(graph_, ops, static_cast<OpId>(turn - graph_.ops().begin()), always_kept_);
-    block_of_ = dominating_bottleneck(graph_, ops, ends_, always_kept_);
+    std::vector<bool> ignored = always_kept_;
+    for (size_t i = 0; i < ignored.size(); ++i) ignored[i] = ignored[i] || of_parameters[i];
+    ends_ = bottlenecks(graph_, ops, static_cast<OpId>(turn - graph_.ops().begin()), ignored);
+    block_of_ = dominating_bottleneck(graph_, ops, ends_, ignored);
   }
   // What the k-th bottleneck dominates is in block k + 1, itself in block k.
   for (size_t i = 0; i < block_of_.size(); ++i) block_of_[i] = is_forward(i) ? block_of_[i] + 1 : kNone;
+  assign_to_readers(of_parameters);
   // The last bottleneck ends the last block with forward ops.
   const auto last = static_cast<int32_t>(ends_.size());
   if (last > 0 && std::find(block_of_.begin(), block_of_.end(), last) == block_of_.end()) ends_.pop_back();
+}
+
+/// What is made of parameters alone is made where it is read; where several blocks read it, before the chain.
+void ChainFinder::assign_to_readers(const std::vector<bool>& of_parameters) {
+  const std::vector<std::vector<OpId>> consumers = graph_.consumers();
+  for (size_t i = block_of_.size(); i-- > 0;) {
+    if (!of_parameters[i]) continue;
+    std::set<int32_t> readers;
+    for (ValueId v : graph_.ops()[i].outputs) {
+      if (v == kNone) continue;
+      for (OpId reader : consumers[static_cast<size_t>(v)])
+        if (graph_.op(reader).phase == Phase::forward) readers.insert(block_of_[static_cast<size_t>(reader)]);
+    }
+    if (readers.size() == 1) block_of_[i] = *readers.begin();
+    always_kept_[i] = readers.size() > 1 || block_of_[i] == kNone;
+    if (always_kept_[i]) block_of_[i] = kNone;
+  }
 }
 
 /// Joins a block to the next one where more than one of its values is read further on.

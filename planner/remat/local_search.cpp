@@ -14,9 +14,11 @@ constexpr int64_t kFirstRoundPerOp = 5;  // at least: fewer leave a large graph 
 constexpr int kRoundsOfWhole = 5;        // at least: the end of each says how much room placing takes
 constexpr int kRoundsOfAll = 2;          // then the best start alone goes on
 constexpr int64_t kQuickPlacement = 50'000'000;
-constexpr int64_t kSqueeze = 4'000;     // changes to get below a peak
-constexpr double kFirstSqueeze = 0.08;  // of the peak
-constexpr double kLastSqueeze = 0.004;
+constexpr int64_t kSqueezePerOp = 300;  // changes to get below a peak
+constexpr int64_t kFewestSqueeze = 30'000, kMostSqueeze = 80'000;
+constexpr int64_t kSqueezedOps = 800, kFewestSqueezes = 2, kMostSqueezes = 8;  // so many of a small graph
+constexpr double kFirstSqueeze = 0.3;                                          // of the peak
+constexpr double kLastSqueeze = 0.01;
 
 class LocalSearch final : public Strategy {
  public:
@@ -64,25 +66,42 @@ class LocalSearch final : public Strategy {
 
   Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const override {
     const Candidate& start = incumbent ? *incumbent : problem.keep_all();
-    Timeline timeline(problem.search_graph(), start.order);
-    auto peak = static_cast<int64_t>(timeline.peak());
-    Annealer annealer(std::move(timeline), peak, 3);
-    std::vector<OpId> order = start.order;
-    for (double step = kFirstSqueeze; step >= kLastSqueeze;) {
-      annealer.set_room(static_cast<int64_t>(static_cast<double>(peak) * (1 - step)));
-      annealer.run(kSqueeze, {});
-      if (annealer.best()) {
-        order = *annealer.best();
-        peak = annealer.best_peak();
-      } else {
-        step /= 2;
-      }
+    Candidate smallest = start;
+    const int64_t tries =
+        std::clamp(kSqueezedOps / static_cast<int64_t>(start.order.size()), kFewestSqueezes, kMostSqueezes);
+    for (int64_t k = 0; k < tries; ++k) {
+      const Candidate& from = k % 2 == 0 ? start : problem.keep_all();
+      Candidate found =
+          problem.evaluate(squeezed(problem.search_graph(), from.order, static_cast<uint64_t>(k)));
+      if (found.arena_bytes < smallest.arena_bytes) smallest = std::move(found);
     }
-    Candidate smallest = problem.evaluate(order);
-    return smallest.arena_bytes < start.arena_bytes ? smallest : start;
+    return smallest;
   }
 
  private:
+  /// An order with as low a peak as the search gets to by asking for ever less.
+  static std::vector<OpId> squeezed(const SearchGraph& graph, std::vector<OpId> order, uint64_t seed) {
+    const int64_t changes =
+        std::clamp(kSqueezePerOp * static_cast<int64_t>(graph.ops.size()), kFewestSqueeze, kMostSqueeze);
+    Timeline timeline(graph, order);
+    auto peak = static_cast<int64_t>(timeline.peak());
+    Annealer annealer(std::move(timeline), peak, seed);
+    for (double step = kFirstSqueeze; step >= kLastSqueeze;) {
+      annealer.set_room(static_cast<int64_t>(static_cast<double>(peak) * (1 - step)));
+      annealer.run(changes, {});
+      if (annealer.best()) {
+        order = *annealer.best();
+        peak = annealer.best_peak();
+        continue;
+      }
+      step /= 2;
+      if (annealer.lowest_peak() >= peak) continue;
+      order = annealer.lowest();
+      peak = annealer.lowest_peak();
+    }
+    return order;
+  }
+
   static bool faster(const Annealer& a, const Annealer& b) {
     if (a.best().has_value() != b.best().has_value()) return a.best().has_value();
     return a.best() && a.best_seconds() < b.best_seconds();

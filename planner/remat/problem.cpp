@@ -21,8 +21,8 @@ RematProblem::RematProblem(const Graph& graph, std::vector<double> op_seconds, c
       traits_(traits_of(device)),
       micro_batches_(micro_batches),
       chain_(find_chain(graph)),
-      stages_(graph, chain_, op_seconds_, traits_),
       search_graph_(make_search_graph(graph, op_seconds_, traits_, micro_batches)),
+      stages_(graph, search_graph_, chain_, op_seconds_, traits_),
       keep_all_(evaluate(program_order(graph))) {}
 
 Candidate RematProblem::evaluate(const std::vector<OpId>& order, int64_t enough, int64_t effort) const {

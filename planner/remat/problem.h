@@ -57,8 +57,8 @@ class RematProblem {
   DeviceTraits traits_;
   int micro_batches_;
   Chain chain_;
-  Stages stages_;
   SearchGraph search_graph_;
+  Stages stages_;
   Candidate keep_all_;
 };
 

@@ -1,14 +1,15 @@
 #include "planner/remat/stages.h"
 
 #include <algorithm>
+#include <set>
 
 #include "planner/liveness.h"
 #include "planner/plan.h"
 
 namespace tidemark {
 
-Stages::Stages(const Graph& graph, const Chain& chain, const std::vector<double>& op_seconds,
-               const DeviceTraits& device)
+Stages::Stages(const Graph& graph, const SearchGraph& flat, const Chain& chain,
+               const std::vector<double>& op_seconds, const DeviceTraits& device)
     : graph_(graph),
       chain_(chain),
       op_seconds_(op_seconds),
@@ -20,7 +21,10 @@ Stages::Stages(const Graph& graph, const Chain& chain, const std::vector<double>
     for (OpId op : chain.blocks[b].backward) block_of_[static_cast<size_t>(op)] = static_cast<int32_t>(b);
   }
   find_gradient_lives();
-  for (size_t b = 0; b < chain.blocks.size(); ++b) stages_.push_back(make_stage(b));
+  for (size_t b = 0; b < chain.blocks.size(); ++b) {
+    stages_.push_back(make_stage(b));
+    if (b + 1 < chain.blocks.size()) add_options(b, flat);
+  }
 }
 
 void Stages::find_gradient_lives() {
@@ -142,34 +146,48 @@ StageOption Stages::make_option(size_t block, const KeptValues& kept) const {
           .backward_peak = measure_backward(block, order, kept, {}).peak};
 }
 
+void Stages::add_option(size_t block, KeptValues kept) {
+  std::vector<StageOption>& options = stages_[block].options;
+  const StageOption option = make_option(block, kept);
+  const bool dominated = std::any_of(options.begin(), options.end(), [&](const StageOption& o) {
+    return o.kept <= option.kept && o.backward_seconds <= option.backward_seconds &&
+           o.forward_peak <= option.forward_peak && o.backward_peak <= option.backward_peak;
+  });
+  if (dominated) return;
+  options.push_back(option);
+  kept_[block].push_back(std::move(kept));
+}
+
 /// Choosing in turn which to drop takes cubic time. Blocks of more values are for other strategies.
 constexpr size_t kMostKept = 64;
 
-/// From all that the backward reads to one value, dropping next what frees most per second of remaking it.
-void Stages::add_options(size_t block, Stage& stage) {
+/// The corners of the block's trade-off and, for what lies between them, from all that the backward reads to
+/// one value, dropping next what frees most per second of remaking it.
+void Stages::add_options(size_t block, const SearchGraph& flat) {
+  for (KeptValues& kept : best_kept_values(flat, chain_.blocks[block])) add_option(block, std::move(kept));
   KeptValues kept = needed(block);
-  for (;;) {
-    stage.options.push_back(make_option(block, kept));
-    kept_[block].push_back(kept);
-    if (kept.size() <= 1 || kept.size() > kMostKept) return;
-    const double before = stage.options.back().backward_seconds;
+  if (kept.size() > kMostKept) return;
+  double before = seconds(backward(block, kept));
+  while (kept.size() > 1) {
     ValueId worst = kNone;
-    double best_rate = -1;
+    double best_rate = -1, after = 0;
     for (ValueId v : kept) {
       KeptValues without = kept;
       without.erase(v);
-      const double cost = seconds(backward(block, without)) - before;
-      const double rate = static_cast<double>(graph_.value(v).bytes()) / std::max(cost, 1e-12);
-      if (rate > best_rate) {
-        best_rate = rate;
-        worst = v;
-      }
+      const double without_it = seconds(backward(block, without));
+      const double rate = static_cast<double>(graph_.value(v).bytes()) / std::max(without_it - before, 1e-12);
+      if (rate <= best_rate) continue;
+      best_rate = rate;
+      worst = v;
+      after = without_it;
     }
     kept.erase(worst);
+    before = after;
+    add_option(block, kept);
   }
 }
 
-Stage Stages::make_stage(size_t block) {
+Stage Stages::make_stage(size_t block) const {
   const Block& b = chain_.blocks[block];
   const bool last = block + 1 == chain_.blocks.size();
   Stage stage;
@@ -183,7 +201,6 @@ Stage Stages::make_stage(size_t block) {
   const Bytes forward = measure_forward(block, {});
   stage.forward_peak = forward.peak;
   stage.output = forward.left;
-  add_options(block, stage);
   return stage;
 }
 

@@ -2,22 +2,20 @@
 // into orders of ops.
 #pragma once
 
-#include <set>
 #include <vector>
 
 #include "graph/op_def.h"
 #include "planner/remat/chain.h"
+#include "planner/remat/kept_values.h"
 #include "planner/remat/rotor.h"
 
 namespace tidemark {
 
-/// Of a block's forward values, some that its backward ops read.
-using KeptValues = std::set<ValueId>;
-
 class Stages {
  public:
-  Stages(const Graph& graph, const Chain& chain, const std::vector<double>& op_seconds,
-         const DeviceTraits& device);
+  /// `flat`: the graph's.
+  Stages(const Graph& graph, const SearchGraph& flat, const Chain& chain,
+         const std::vector<double>& op_seconds, const DeviceTraits& device);
 
   const std::vector<Stage>& stages() const { return stages_; }
 
@@ -31,8 +29,9 @@ class Stages {
   };
 
   void find_gradient_lives();
-  Stage make_stage(size_t block);
-  void add_options(size_t block, Stage& stage);
+  Stage make_stage(size_t block) const;
+  void add_options(size_t block, const SearchGraph& flat);
+  void add_option(size_t block, KeptValues kept);
   StageOption make_option(size_t block, const KeptValues& kept) const;
 
   int32_t forward_block(ValueId value) const;

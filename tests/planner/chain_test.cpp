@@ -74,6 +74,43 @@ TEST(Chain, KeepsTablesThatEveryBlockReadsOutOfIt) {
   EXPECT_THAT(chain.before, Contains(graph.value(graph.require("rope_table")).producer));
 }
 
+/// Layers of which each reads what is made of `weights` sources alone: one for all layers, or one each.
+test::SmallGraph layers_on_parameters(int layers, int weights) {
+  test::SmallGraph g;
+  std::vector<ValueId> of_weights;
+  for (int i = 0; i < weights; ++i) {
+    const ValueId w = g.graph.add_source("w" + std::to_string(i), {DType::u8, {64}}, Category::parameter);
+    of_weights.push_back(g.value(g.add("kernel" + std::to_string(i), {w}, {1}, Phase::forward, 1)));
+  }
+  std::vector<ValueId> made = {g.graph.add_source("x", {DType::u8, {64}}, Category::input)};
+  for (int i = 0; i < layers; ++i)
+    made.push_back(
+        g.value(g.add("f" + std::to_string(i), {made.back(), of_weights[static_cast<size_t>(i % weights)]},
+                      {1}, Phase::forward, 1)));
+  ValueId gradient = made.back();
+  for (size_t i = made.size() - 1; i-- > 0;)
+    gradient = g.value(g.add("b" + std::to_string(i), {gradient, made[i]}, {1}, Phase::backward, 2));
+  g.graph.mark_output(gradient);
+  return g;
+}
+
+TEST(Chain, CutsPastWhatIsMadeOfParameters) {
+  const test::SmallGraph g = layers_on_parameters(5, 5);
+  const Chain chain = find_chain(g.graph);
+  ASSERT_GE(chain.blocks.size(), 5u);
+  for (size_t k = 0; k < 5; ++k) {
+    EXPECT_EQ(chain.blocks[k].forward.size(), 2u);  // a layer and its kernel
+    EXPECT_EQ(g.graph.op(chain.blocks[k].forward.front()).name, "kernel" + std::to_string(k));
+  }
+}
+
+TEST(Chain, MakesBeforeItWhatSeveralBlocksReadOfParameters) {
+  const test::SmallGraph g = layers_on_parameters(5, 1);
+  const Chain chain = find_chain(g.graph);
+  EXPECT_GE(chain.blocks.size(), 5u);
+  EXPECT_THAT(chain.before, Contains(OpId{0}));
+}
+
 TEST(Chain, JoinsBlocksThatMoreThanOneValueCrosses) {
   // Both outputs of `split` are read past it, so it is no cut although all paths lead through it.
   Graph g("two outputs");
