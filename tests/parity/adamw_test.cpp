@@ -15,7 +15,10 @@ namespace {
 
 class AdamWCurve : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Cases, AdamWCurve,
-                         ::testing::Values("llama", "lru_ragged", "lstm", "mamba", "retnet_postnorm"),
+                         ::testing::Values("fvsbn_order", "gru_tied", "llama", "lru_ragged", "lstm",
+                                           "made_direct", "mamba", "mamba2_rows", "nade_order",
+                                           "retnet_postnorm", "rnn_relu", "rwkv_columns", "rwkv7_heads",
+                                           "s4_last", "s4d_zoh", "transformer_norm_first"),
                          [](const auto& name) { return std::string(name.param); });
 
 AdamW optimizer_of(const nlohmann::json& facts) {
@@ -33,17 +36,21 @@ TEST_P(AdamWCurve, AgreesWithPyTorch) {
   const std::string name = GetParam();
   const ParityCase c(name);
   const nlohmann::json facts = read_json(ParityCase::file(name + ".adamw.json"), "test data");
+  // PyTorch's own float32 against the float64 that it was computed in.
+  const nlohmann::json own_errors = facts.value("float32_errors", nlohmann::json::object());
   const TensorReader end(ParityCase::file(name + ".adamw.safetensors"));
   const Graph graph = c.graph({.optimizer = optimizer_of(facts)});
   for (bool smallest : {false, true}) {
-    const Plan plan = parity_plan(graph, smallest ? "chain-dp" : "keep-all", smallest, 2);
+    const Plan plan = parity_plan(graph, smallest ? "chain-dp" : "keep-all", smallest, 2, c.micro_batches());
     Runtime runtime(graph, plan);
     initialize_parameters(runtime, 0);
     load_parameters(runtime, c.reference, "weight/");
     fill_inputs(runtime, c.batch);
     Session session(runtime, {.peak = facts["lr"]}, 0);
     for (size_t i = 0; i < facts["loss_before_step"].size(); ++i) {
-      const StepResult result = session.step([](Runtime&, int64_t, int) {});
+      const StepResult result = session.step([&](Runtime&, int64_t, int micro_batch) {
+        c.model->fill_constants(micro_batch, input_view(runtime));
+      });
       EXPECT_NEAR(result.loss, facts["loss_before_step"][i].get<double>(), 2e-5) << i;
       const double norm = facts["grad_norm_before_clip"][i];
       EXPECT_NEAR(result.grad_norm, norm, 1e-4 * norm) << i;
@@ -57,7 +64,8 @@ TEST_P(AdamWCurve, AgreesWithPyTorch) {
         difference += std::pow(double{actual[i]} - double{expected[i]}, 2);
         size += std::pow(double{expected[i]}, 2);
       }
-      EXPECT_LE(std::sqrt(difference / size), 1e-4) << slot.name;
+      EXPECT_LE(std::sqrt(difference / size), std::max(1e-4, 10 * own_errors.value(slot.name, 0.0)))
+          << slot.name;
     }
   }
 }
