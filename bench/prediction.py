@@ -2,16 +2,15 @@
 """Predicted step times against measured ones, for small presets of every family and several budgets.
 
 Both cost models are asked: the device file of `tidemark calibrate`, and a profile of the step that keeps
-everything (`tidemark plan --device` and `--profile`). Each round calibrates, profiles, plans and runs anew, so that a
-machine that is slower for a while is slower on both sides; a row gives the median of the rounds. A step is measured
-twice: by the clock, and as the sum of its ops' medians, which other programs on the machine disturb less. `--kinds`
+everything (`tidemark plan --device` and `--profile`). Each round calibrates, profiles, plans and runs anew. A step is
+measured twice, by the clock and as the sum of its ops' medians. What others on the machine do never makes a step
+shorter, so a row compares the least of all rounds, on both sides; the range is that of the single rounds. `--kinds`
 says which kinds of ops the calibrated model gets most wrong.
 """
 import argparse
 import collections
 import json
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -75,11 +74,11 @@ class Bench:
                     continue
                 report = self.run(name, ["--plan", self.path("plan.json")], "planned.tide", steps)
                 if cost_model == "calibrated":
-                    self.count_kinds(name, plan, report, kinds)
+                    self.count_kinds(name, budget, plan, report, kinds)
                 ops = sum(kind["seconds"] for kind in report["ops"])
                 yield budget, cost_model, plan["predicted_seconds"], ops, report["step_seconds"]
 
-    def count_kinds(self, name, plan, report, kinds):
+    def count_kinds(self, name, budget, plan, report, kinds):
         graph = self.tidemark("graph", *self.model(name)[:-2], "--format", "json")
         kind = {op["name"]: op["op"] for op in graph["ops"]}
         predicted = collections.Counter()
@@ -87,19 +86,18 @@ class Bench:
             predicted[kind[op]] += seconds
         total = sum(op["seconds"] for op in report["ops"])
         for op in report["ops"]:
-            kinds[name, op["kind"]].append((predicted[op["kind"]], op["seconds"], total))
+            kinds[name, budget, op["kind"]].append((predicted[op["kind"]], op["seconds"], total))
 
 
 def print_rows(rows):
     print(f"{'model':16} {'budget':>6}  {'times':10} {'predicted':>10} {'ops':>10} {'step':>10}  of ops  of step (range)")
     ratios = collections.defaultdict(list)
     for (name, budget, cost_model), runs in rows.items():
-        predicted, ops, step = (statistics.median(side) for side in zip(*runs))
-        of_ops = statistics.median(p / o for p, o, _ in runs)
+        predicted, ops, step = (min(side) for side in zip(*runs))
         of_step = sorted(p / s for p, _, s in runs)
-        ratios[cost_model].append((of_ops, statistics.median(of_step)))
+        ratios[cost_model].append((predicted / ops, predicted / step))
         print(f"{name:16} {budget:4} %  {cost_model:10} {1e3 * predicted:7.1f} ms {1e3 * ops:7.1f} ms {1e3 * step:7.1f} ms"
-              f"  {of_ops:6.2f}  {statistics.median(of_step):7.2f} ({of_step[0]:.2f}-{of_step[-1]:.2f})")
+              f"  {predicted / ops:6.2f}  {predicted / step:7.2f} ({of_step[0]:.2f}-{of_step[-1]:.2f})")
     for cost_model, both in ratios.items():
         for what, each in zip(("ops", "step"), zip(*both)):
             within = sum(abs(r - 1) <= 0.1 for r in each)
@@ -110,13 +108,14 @@ def print_rows(rows):
 def print_kinds(kinds):
     """By the share of the step by which the kind is wrong."""
     rows = []
-    for (name, kind), samples in kinds.items():
-        wrong = statistics.median((p - m) / step for p, m, step in samples)
-        rows.append((wrong, name, kind, statistics.median(p / m for p, m, _ in samples if m > 0)))
+    for (name, budget, kind), samples in kinds.items():
+        predicted, measured, step = (min(side) for side in zip(*samples))
+        if measured > 0:
+            rows.append(((predicted - measured) / step, name, budget, kind, predicted / measured))
     rows.sort(key=lambda row: -abs(row[0]))
-    print(f"\n{'calibrated':16} {'kind of op':28} {'of the step':>11} {'ratio':>6}")
-    for wrong, name, kind, ratio in rows[:25]:
-        print(f"{name:16} {kind:28} {wrong:+11.1%} {ratio:6.2f}")
+    print(f"\n{'calibrated':16} {'budget':>6}  {'kind of op':28} {'of the step':>11} {'ratio':>6}")
+    for wrong, name, budget, kind, ratio in rows[:25]:
+        print(f"{name:16} {budget:4} %  {kind:28} {wrong:+11.1%} {ratio:6.2f}")
 
 
 def main():

@@ -1,12 +1,13 @@
 #include "planner/cost/calibration.h"
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/median.h"
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
@@ -17,7 +18,7 @@ namespace tidemark::cli {
 namespace {
 
 /// Presets of at most so many parameters run, unless models are named.
-constexpr int64_t kMostParameters = 10'000'000;
+constexpr int64_t kMostParameters = 15'000'000;
 
 struct Options {
   std::vector<std::string> models;
@@ -29,12 +30,14 @@ struct Options {
   bool as_json = false;
 };
 
-/// Sizes of batches, small to what a training step has: batch x length.
+/// Sizes of batches, small to what a training step has.
 struct Size {
-  int64_t batch, length;
+  int64_t batch, length;  ///< of sequences
+  int64_t images;         ///< of a model of images
 };
-constexpr Size kSizes[] = {{1, 256}, {8, 256}, {2, 1024}};
-constexpr int64_t kTokensPerImage = 32;  ///< a model of images takes one for as many
+constexpr Size kSizes[] = {{1, 256, 8}, {8, 256, 32}, {2, 1024, 128}};
+constexpr double kSecondsOfSteps = 0.2;  ///< small models take more steps than asked for, up to so long…
+constexpr int kMostSteps = 50;           ///< …or so many
 
 std::vector<std::string> small_presets() {
   std::vector<std::string> names = preset_names();
@@ -44,8 +47,7 @@ std::vector<std::string> small_presets() {
   return names;
 }
 
-/// The ops of one model at one size, each with the least of its times, the first step left out: what others
-/// on the machine add is never less than nothing.
+/// The ops of one model at one size, each with the median of its times, the first step left out.
 std::vector<OpSample> measure(const ModelOptions& options, const Options& o) {
   const BuiltModel built = build(options);
   if (!o.as_json)
@@ -54,21 +56,27 @@ std::vector<OpSample> measure(const ModelOptions& options, const Options& o) {
   const Graph& graph = built.training;
   const Plan plan = choose_plan(graph, PlanOptions{}, options.threads);
   TrainingRun training(built, plan, DataOptions{}, LearningRate{}, options.threads);
-  std::vector<OpSample> samples;
-  for (const Step& step : plan.schedule.steps)
-    samples.push_back(op_sample(OpView(graph, graph.op(step.op)), INFINITY));
-  for (int step = 0; step < o.steps; ++step) {
+  std::vector<std::vector<double>> seconds(plan.schedule.steps.size());
+  const auto start = std::chrono::steady_clock::now();
+  const auto is_young = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < kSecondsOfSteps;
+  };
+  for (int step = 0; step < o.steps || (step < kMostSteps && is_young()); ++step) {
     training.step();
     if (step == 0 && o.steps > 1) continue;
-    for (size_t i = 0; i < samples.size(); ++i) {
+    for (size_t i = 0; i < seconds.size(); ++i) {
       const TimeSpan& t = training.runtime().times()[i];
-      samples[i].seconds = std::min(samples[i].seconds, static_cast<double>(t.end_ns - t.start_ns) * 1e-9);
+      seconds[i].push_back(static_cast<double>(t.end_ns - t.start_ns) * 1e-9);
     }
   }
+  std::vector<OpSample> samples;
+  for (size_t i = 0; i < seconds.size(); ++i)
+    samples.push_back(op_sample(OpView(graph, graph.op(plan.schedule.steps[i].op)), median(seconds[i])));
   return samples;
 }
 
-/// Rounds far apart, since a machine can be slower for longer than a model's steps take.
+/// The least of rounds far apart: a machine can be slower for longer than a model's steps take, and what
+/// others on it add is never less than nothing.
 std::vector<OpSample> measure_all(const std::vector<ModelOptions>& models, const Options& o) {
   std::vector<OpSample> best;
   for (int round = 1; round <= o.rounds; ++round) {
@@ -107,7 +115,7 @@ ModelOptions model_at(const std::string& preset, const std::string& dtype, const
   options.threads = threads;
   options.length = size.length;
   const bool images = load(options)->pixels() > 0;
-  options.batch = images ? size.batch * size.length / kTokensPerImage : size.batch;
+  options.batch = images ? size.images : size.batch;
   return options;
 }
 
@@ -142,7 +150,9 @@ void add_calibrate(CLI::App& app, ExitCode&) {
   command->add_option("--rounds", o->rounds, "Times that every model runs; of an op, its least time counts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--steps", o->steps, "Training steps of a round at each size; the first is not counted")
+  command
+      ->add_option("--steps", o->steps,
+                   "Training steps of a round at each size, at least; the first is not counted")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--out", o->out, "Write the device here (device.json)")->required();
