@@ -7,6 +7,7 @@ const std::vector<Architecture>& architectures() {
   // clang-format off
   static const std::vector<Architecture> list = {
       {"llama", make_llama},
+      {"qwen2", make_llama},
       {"rnn", make_rnn},
       {"lstm", make_rnn},
       {"gru", make_rnn},

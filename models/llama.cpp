@@ -1,5 +1,6 @@
 // Llama (Touvron et al., arXiv 2302.13971 and 2307.09288; Grattafiori et al., arXiv 2407.21783): RMSNorm
-// before each block, rotary positions, grouped-query attention, SwiGLU.
+// before each block, rotary positions, grouped-query attention, SwiGLU. Qwen2 (Yang et al., arXiv 2407.10671)
+// adds biases to queries, keys and values.
 #include <algorithm>
 #include <cmath>
 
@@ -14,7 +15,7 @@ constexpr int64_t kLargestHead = 256;  // of the attention op
 class Llama final : public Model {
  public:
   explicit Llama(const Config& config)
-      : Model("llama", config.value()),
+      : Model(config.text("model_type"), config.value()),
         hidden_(config.positive("hidden_size")),
         intermediate_(config.positive("intermediate_size")),
         layers_(config.positive("num_hidden_layers", {}, 1 << 12)),
@@ -22,7 +23,8 @@ class Llama final : public Model {
         kv_heads_(config.positive("num_key_value_heads", heads_, 1 << 16)),
         epsilon_(config.number("rms_norm_eps", 1e-6, 0, 1)),
         initializer_range_(config.number("initializer_range", 0.02, 0, 1e3)),
-        attention_bias_(config.flag("attention_bias", false)),
+        qkv_bias_(family() == "qwen2" || config.flag("attention_bias", false)),
+        output_bias_(family() != "qwen2" && qkv_bias_),
         mlp_bias_(config.flag("mlp_bias", false)),
         tied_(config.flag("tie_word_embeddings", false)),
         eager_(config.choice("attn_implementation",
@@ -51,6 +53,9 @@ class Llama final : public Model {
           "give a divisor");
     if (config.number("attention_dropout", 0, 0, 1) != 0)
       throw config.error("attention_dropout", "dropout of attention weights is not supported", "set it to 0");
+    if (config.flag("use_sliding_window", false))
+      throw config.error("use_sliding_window", "attention within a window is not supported",
+                         "set it to false");
     rope_frequencies(config, head_dim_, 1);  // refuses a bad section now, not when a batch is built
   }
 
@@ -98,9 +103,9 @@ class Llama final : public Model {
                               .module = module});
     };
     const int64_t wide = heads_ * head_dim_, narrow = kv_heads_ * head_dim_;
-    const ValueId q = project(block, module, "q_proj", x, hidden_, wide, attention_bias_);
-    const ValueId k = project(block, module, "k_proj", x, hidden_, narrow, attention_bias_);
-    const ValueId v = project(block, module, "v_proj", x, hidden_, narrow, attention_bias_);
+    const ValueId q = project(block, module, "q_proj", x, hidden_, wide, qkv_bias_);
+    const ValueId k = project(block, module, "k_proj", x, hidden_, narrow, qkv_bias_);
+    const ValueId v = project(block, module, "v_proj", x, hidden_, narrow, qkv_bias_);
     const ValueId q_turned = turned("q_rope", q, heads_);
     const ValueId k_turned = turned("k_rope", k, kv_heads_);
     Attributes attributes{{"heads", heads_},
@@ -119,7 +124,7 @@ class Llama final : public Model {
                                            .inputs = inputs,
                                            .attributes = attributes,
                                            .module = module});
-    return project(block, module, "o_proj", mixed, wide, hidden_, attention_bias_, residual);
+    return project(block, module, "o_proj", mixed, wide, hidden_, output_bias_, residual);
   }
 
   ValueId mlp(const Block& block, const std::string& module, ValueId x, ValueId residual) const {
@@ -170,7 +175,7 @@ class Llama final : public Model {
 
   int64_t hidden_, intermediate_, layers_, heads_, kv_heads_;
   double epsilon_, initializer_range_;
-  bool attention_bias_, mlp_bias_, tied_;
+  bool qkv_bias_, output_bias_, mlp_bias_, tied_;
   bool eager_;  ///< every probability in memory
   int64_t head_dim_ = 0;
 };

@@ -48,6 +48,7 @@ const std::vector<Case> kCases = {
     {"llama-tiny", R"({"mlp_bias":1})", "mlp_bias", "not a boolean"},
     {"llama-tiny", R"({"rms_norm_eps":"1e-5"})", "rms_norm_eps", "not a number"},
     {"llama-tiny", R"({"attention_dropout":0.1})", "attention_dropout", "set it to 0"},
+    {"qwen2-tiny", R"({"use_sliding_window":true})", "use_sliding_window", "set it to false"},
     {"llama-tiny", R"({"partial_rotary_factor":0.5})", "partial_rotary_factor", "whole heads"},
     {"llama-tiny", R"({"rope_scaling":[]})", "rope_scaling", "not a JSON object but array"},
     {"llama-tiny", R"({"rope_scaling":{"type":"ntk"}})", "rope_scaling.type", "'ntk' is not supported"},

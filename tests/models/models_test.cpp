@@ -37,7 +37,7 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
       {"rwkv-4-1b5", 1515106304},   {"rwkv-4-3b", 2984627200},      {"rwkv-4-7b", 7392649216},
       {"rwkv-4-14b", 14148597760},  {"transformer-base", 63082496}, {"transformer-big", 214245376},
       {"rwkv7-191m", 191034624},    {"rwkv7-0.4b", 450767872},      {"rwkv7-1.5b", 1527404544},
-      {"rwkv7-2.9b", 2947735040}};
+      {"rwkv7-2.9b", 2947735040},   {"qwen2.5-0.5b", 494032768},    {"qwen2.5-1.5b", 1543714304}};
   for (const auto& [name, count] : published)
     EXPECT_EQ(model_from_preset(name)->parameter_count(), count) << name;
   const int64_t demo = model_from_preset("llama-10m")->parameter_count();
@@ -47,7 +47,7 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
 
 TEST(Models, NamesAndShapesAreThoseOfTheReference) {
   for (const char* name : {"llama", "llama_packed", "rnn", "lstm", "gru", "fvsbn", "nade", "made", "lru",
-                           "s4", "s4d", "retnet", "rwkv", "transformer", "rwkv7"}) {
+                           "s4", "s4d", "retnet", "rwkv", "transformer", "rwkv7", "qwen2"}) {
     const std::string base = std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
     const auto model = load_model(read_json(base + ".json", "test")["config"], name);
     std::map<std::string, std::vector<int64_t>> expected;

@@ -19,10 +19,11 @@ INSTANTIATE_TEST_SUITE_P(Cases, Gradients,
                          ::testing::Values("fvsbn", "fvsbn_order", "gru", "gru_tied", "llama", "llama_packed",
                                            "lru", "lru_ragged", "lstm", "made", "made_direct", "mamba",
                                            "mamba2", "mamba2_groups", "mamba2_limits", "mamba2_ragged",
-                                           "mamba2_rows", "mamba_variants", "nade", "nade_order", "retnet",
-                                           "retnet_postnorm", "rnn", "rnn_relu", "rwkv", "rwkv_columns",
-                                           "rwkv7", "rwkv7_columns", "rwkv7_heads", "s4", "s4_last", "s4d",
-                                           "s4d_zoh", "transformer", "transformer_norm_first"),
+                                           "mamba2_rows", "mamba_variants", "nade", "nade_order", "qwen2",
+                                           "retnet", "retnet_postnorm", "rnn", "rnn_relu", "rwkv",
+                                           "rwkv_columns", "rwkv7", "rwkv7_columns", "rwkv7_heads", "s4",
+                                           "s4_last", "s4d", "s4d_zoh", "transformer",
+                                           "transformer_norm_first"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST_P(Gradients, AgreeWithPyTorch) {

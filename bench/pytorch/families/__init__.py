@@ -16,6 +16,7 @@ MODELS = {
     "mamba": "mamba.Mamba",
     "mamba2": "mamba2.Mamba2",
     "nade": "density.Nade",
+    "qwen2": "llama.Llama",
     "retnet": "retnet.RetNet",
     "rnn": "recurrent.Recurrent",
     "rwkv": "rwkv.Rwkv",

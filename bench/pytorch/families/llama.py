@@ -1,4 +1,4 @@
-"""Llama: RMSNorm, rotary positions, grouped-query attention, SwiGLU."""
+"""Llama: RMSNorm, rotary positions, grouped-query attention, SwiGLU. Qwen2: biases of queries, keys and values."""
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -14,13 +14,14 @@ def rotate(x, cos, sin):
 class Attention(nn.Module):
     def __init__(self, c):
         super().__init__()
-        width, bias = c["hidden_size"], c.get("attention_bias", False)
+        width, only_qkv = c["hidden_size"], c["model_type"] == "qwen2"
+        bias = only_qkv or c.get("attention_bias", False)
         heads, kv_heads = c["num_attention_heads"], c.get("num_key_value_heads", c["num_attention_heads"])
         self.dim, self.grouped = c.get("head_dim", width // heads), heads != kv_heads
         self.q_proj = linear(width, heads * self.dim, bias)
         self.k_proj = linear(width, kv_heads * self.dim, bias)
         self.v_proj = linear(width, kv_heads * self.dim, bias)
-        self.o_proj = linear(heads * self.dim, width, bias)
+        self.o_proj = linear(heads * self.dim, width, bias and not only_qkv)
 
     def forward(self, x, cos, sin):
         q, k, v = (p(x).unflatten(-1, (-1, self.dim)).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))

@@ -28,6 +28,10 @@ def llama(r):
             "mlp_bias": r.random() < 0.3, "tie_word_embeddings": r.random() < 0.4}
 
 
+def qwen2(r):
+    return {name: value for name, value in llama(r).items() if name != "attention_bias"} | {"model_type": "qwen2"}
+
+
 def transformer(r):
     width = 2 * r.choice([2, 3, 4, 6]) * r.choice([1, 2, 3])
     first = r.random() < 0.5
@@ -130,7 +134,7 @@ def made(r):
 
 
 CONFIGS = {"fvsbn": fvsbn, "gru": recurrent("gru"), "llama": llama, "lru": lru, "lstm": recurrent("lstm"), "made": made,
-           "mamba": mamba, "mamba2": mamba2, "nade": nade, "retnet": retnet, "rnn": recurrent("rnn"), "rwkv": rwkv,
+           "mamba": mamba, "mamba2": mamba2, "nade": nade, "qwen2": qwen2, "retnet": retnet, "rnn": recurrent("rnn"), "rwkv": rwkv,
            "rwkv7": rwkv7, "s4": s4, "s4d": s4d, "transformer": transformer}
 
 
