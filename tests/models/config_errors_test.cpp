@@ -29,7 +29,7 @@ struct Case {
 
 const std::vector<Case> kCases = {
     {"llama-tiny", R"({"model_type":null})", "model_type", "missing"},
-    {"llama-tiny", R"({"model_type":"llame"})", "model_type", "give one of: llama, rnn, lstm, gru"},
+    {"llama-tiny", R"({"model_type":"llame"})", "model_type", "give one of: llama, qwen2, rnn, lstm, gru"},
     {"llama-tiny", R"({"model_type":7})", "model_type", "7 is not a string"},
     {"llama-tiny", R"({"hidden_size":null})", "hidden_size", "missing"},
     {"llama-tiny", R"({"hidden_size":"64"})", "hidden_size", "not an integer"},
