@@ -7,6 +7,7 @@ batches.py makes, it returns the loss.
 import importlib
 
 MODELS = {
+    "deepseek_v3": "deepseek_v3.DeepseekV3",
     "fvsbn": "density.Fvsbn",
     "gru": "recurrent.Recurrent",
     "llama": "llama.Llama",

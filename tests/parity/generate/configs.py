@@ -32,6 +32,21 @@ def qwen2(r):
     return {name: value for name, value in llama(r).items() if name != "attention_bias"} | {"model_type": "qwen2"}
 
 
+def deepseek_v3(r):
+    groups = r.choice([1, 1, 2, 3])
+    experts, top_groups = groups * r.choice([2, 3, 5]), r.randint(1, groups)
+    heads, layers = r.choice([1, 2, 3, 5]), r.randint(1, 3)
+    return {"model_type": "deepseek_v3", "vocab_size": r.randint(5, 90), "hidden_size": r.randint(8, 50),
+            "intermediate_size": r.randint(5, 70), "moe_intermediate_size": r.randint(1, 40), "num_hidden_layers": layers,
+            "first_k_dense_replace": r.randint(0, layers), "num_attention_heads": heads,
+            "q_lora_rank": r.choice([None, None, r.randint(2, 20)]), "kv_lora_rank": r.randint(2, 30),
+            "qk_nope_head_dim": r.randint(1, 20), "qk_rope_head_dim": 2 * r.randint(1, 6), "v_head_dim": r.randint(1, 20),
+            "n_routed_experts": experts, "n_shared_experts": r.randint(0, 2), "n_group": groups, "topk_group": top_groups,
+            "num_experts_per_tok": r.randint(1, min(6, top_groups * experts // groups)),
+            "norm_topk_prob": r.random() < 0.7, "routed_scaling_factor": r.choice([1.0, 2.446]),
+            "rms_norm_eps": r.choice([1e-5, 1e-6]), "rope_theta": r.choice([100.0, 50000.0])}
+
+
 def transformer(r):
     width = 2 * r.choice([2, 3, 4, 6]) * r.choice([1, 2, 3])
     first = r.random() < 0.5
@@ -133,9 +148,10 @@ def made(r):
             "natural_ordering": r.random() < 0.3, "mask_seeds": [r.randint(0, 999) for _ in range(r.randint(1, 4))]}
 
 
-CONFIGS = {"fvsbn": fvsbn, "gru": recurrent("gru"), "llama": llama, "lru": lru, "lstm": recurrent("lstm"), "made": made,
-           "mamba": mamba, "mamba2": mamba2, "nade": nade, "qwen2": qwen2, "retnet": retnet, "rnn": recurrent("rnn"), "rwkv": rwkv,
-           "rwkv7": rwkv7, "s4": s4, "s4d": s4d, "transformer": transformer}
+CONFIGS = {"deepseek_v3": deepseek_v3, "fvsbn": fvsbn, "gru": recurrent("gru"), "llama": llama, "lru": lru,
+           "lstm": recurrent("lstm"), "made": made, "mamba": mamba, "mamba2": mamba2, "nade": nade, "qwen2": qwen2,
+           "retnet": retnet, "rnn": recurrent("rnn"), "rwkv": rwkv, "rwkv7": rwkv7, "s4": s4, "s4d": s4d,
+           "transformer": transformer}
 
 
 def lengths(r, config):

@@ -43,7 +43,15 @@ def disturbed(config, spread):
     with torch.no_grad():
         for p in model.parameters():
             p.copy_((p + spread * torch.randn_like(p)).float())
+        for name, b in model.named_buffers():  # what files have and is not trained
+            if name.endswith("bias"):
+                b.copy_((b + spread * torch.randn_like(b)).float())
     return model
+
+
+def weights_of(model):
+    biases = {name: b for name, b in model.named_buffers() if name.endswith("bias")}
+    return {name: p.detach().float() for name, p in {**dict(model.named_parameters()), **biases}.items()}
 
 
 def disturbed_batch(config, lengths):
@@ -112,7 +120,7 @@ def make(config, lengths, spread, seed):
     if bool((batch.get("targets", torch.zeros(1)) == IGNORED).all()):
         return None
     loss, grads = gradients(model, batch)
-    weights = {name: p.detach().float() for name, p in model.named_parameters()}
+    weights = weights_of(model)
     with in_float32(config, model, batch) as single:
         own_loss, own = gradients(*single)
     own_errors = {name: error(own[name], grads[name]) for name in grads}
