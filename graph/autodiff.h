@@ -45,7 +45,7 @@ struct TrainingOptions {
 /// no masters `optimizer.seed` i32[2] for all of them. With
 /// micro_batches > 1 gradients accumulate in sources `P.grad_sum`.
 /// Marks as outputs the loss first, then with an optimizer that clips the gradients' norm, or without
-/// optimizer every parameter's gradient in the order of sources(Category::parameter).
+/// optimizer every parameter's gradient in the order of trained_parameters().
 Graph make_training_graph(const Graph& forward, const TrainingOptions& options);
 
 /// The loss value of a training graph.

@@ -56,25 +56,46 @@ int64_t gemm_workspace(const GemmShape& s, int threads) {
                       bf16 || s.c_masked, threads);
 }
 
+int64_t grouped_k_block(int64_t k) {
+  return divided(k, std::max<int64_t>(1, divided(k, kLargestKBlock)));
+}
+GroupedSpace grouped_space(int64_t slots, int64_t tokens, int64_t columns, int64_t k, DType dtype,
+                           bool sums) {
+  const int64_t width = std::min(kGroupedColumns, divided(columns, kPanelColumns) * kPanelColumns);
+  const int64_t k_block = std::min(k, kLargestKBlock);
+  GroupedSpace s;
+  s.tokens_bytes = rounded(4 * slots);
+  if (sums && dtype != DType::f32) s.sums_bytes = rounded(4 * tokens * columns);
+  s.thread_bytes =
+      rounded(4 * (width + width * k_block + kGroupedRows * (k_block + 16) + 16 + kGroupedRows * width));
+  return s;
+}
+int64_t moe_route_workspace(int64_t experts, int threads) {
+  return rounded(4 * experts) * threads;
+}
+
 int64_t embedding_grad_workspace(int64_t tokens) {
   return rounded(tokens * 8);
 }
 int64_t norm_grad_workspace(int64_t tokens, int64_t sums) {
   return rounded(divided(tokens, kNormGradRows) * sums * 4);
 }
-int64_t attention_workspace(int64_t head_dim, int threads) {
+int64_t attention_workspace(int64_t dim, int64_t value_dim, int threads) {
   // Of a block: q, o, keys and values with their padding, scores, the running maximum and sum.
-  return rounded(4 * kAttentionBlock * (2 * head_dim + 2 * (head_dim + 16) + kPanelColumns + 2)) * threads;
+  return rounded(4 * kAttentionBlock * (2 * (dim + value_dim) + 2 * 16 + kPanelColumns + 2)) * threads;
 }
 AttentionGradSpace attention_grad_space(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads,
-                                        int64_t head_dim, DType dtype) {
-  const int64_t padded_dim = divided(head_dim, kPanelColumns) * kPanelColumns;
+                                        int64_t dim, int64_t value_dim, DType dtype) {
+  const auto padded = [](int64_t columns) { return divided(columns, kPanelColumns) * kPanelColumns; };
   AttentionGradSpace s;
   // Of a block: q, do and dq as columns, q and do as rows, keys and values, p and ds, lse and delta.
   s.thread_bytes = rounded(4 * kAttentionBlock *
-                           (3 * head_dim + 2 * padded_dim + 2 * (head_dim + 16) + 2 * kPanelColumns + 2));
+                           (2 * dim + value_dim + padded(dim) + padded(value_dim) + dim + value_dim + 2 * 16 +
+                            2 * kPanelColumns + 2));
   s.progress_bytes = rounded(4 * divided(queries, kAttentionBlock) * heads);
-  if (dtype != DType::f32) s.sums_bytes = rounded(4 * keys * kv_heads * head_dim);
+  if (dtype == DType::f32) return s;
+  s.dk_bytes = rounded(4 * keys * kv_heads * dim);
+  s.dv_bytes = rounded(4 * keys * kv_heads * value_dim);
   return s;
 }
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary) {

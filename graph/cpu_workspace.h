@@ -37,6 +37,22 @@ GemmTiles gemm_tiles(int64_t m, int64_t n, int64_t k, bool copy_a, bool copy_c, 
 /// multiple of 4 KiB apart would share cache sets.
 bool gemm_copies_a(bool a_bf16, bool a_transposed, int64_t lda);
 
+/// Rows and columns of a task of grouped_linear. Of a task's thread, the tile's operands and its product.
+inline constexpr int64_t kGroupedRows = 128, kGroupedColumns = 256;
+/// The token of every slot, then f32 sums of the tokens where they are stored as bf16, then the threads'.
+struct GroupedSpace {
+  int64_t tokens_bytes = 0, sums_bytes = 0, thread_bytes = 0;
+
+  int64_t bytes(int threads) const { return tokens_bytes + sums_bytes + threads * thread_bytes; }
+};
+/// `columns` of the product, over k; `sums`: over each token's slots.
+GroupedSpace grouped_space(int64_t slots, int64_t tokens, int64_t columns, int64_t k, DType dtype, bool sums);
+/// Along a sum over k: by k alone.
+int64_t grouped_k_block(int64_t k);
+
+/// Of each thread, what a token's experts are chosen by.
+int64_t moe_route_workspace(int64_t experts, int threads);
+
 /// The tokens sorted by id.
 int64_t embedding_grad_workspace(int64_t tokens);
 
@@ -46,16 +62,17 @@ int64_t norm_grad_workspace(int64_t tokens, int64_t sums);
 
 /// Queries of a task of attention, and keys of a tile.
 inline constexpr int64_t kAttentionBlock = 64;
-int64_t attention_workspace(int64_t head_dim, int threads);
+/// `dim`: of a head's queries and keys; `value_dim`: of its values.
+int64_t attention_workspace(int64_t dim, int64_t value_dim, int threads);
 struct AttentionGradSpace {
   int64_t thread_bytes = 0;
-  int64_t progress_bytes = 0;  ///< an i32 per query block and head: how far along the keys it is
-  int64_t sums_bytes = 0;      ///< of dk and of dv each, where they are not stored as f32
+  int64_t progress_bytes = 0;          ///< an i32 per query block and head: how far along the keys it is
+  int64_t dk_bytes = 0, dv_bytes = 0;  ///< sums, where they are not stored as f32
 
-  int64_t total(int threads) const { return threads * thread_bytes + progress_bytes + 2 * sums_bytes; }
+  int64_t total(int threads) const { return threads * thread_bytes + progress_bytes + dk_bytes + dv_bytes; }
 };
 AttentionGradSpace attention_grad_space(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads,
-                                        int64_t head_dim, DType dtype);
+                                        int64_t dim, int64_t value_dim, DType dtype);
 
 /// Rows of logits made at once.
 int64_t cross_entropy_chunk_rows(int64_t tokens, int64_t vocabulary);

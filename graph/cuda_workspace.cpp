@@ -36,6 +36,15 @@ auto recurrent(int weight, int sizes, bool backward) {
   };
 }
 
+/// Where the product is summed over each token's slots: their places, and the product. `combine`: the
+/// attribute's value that says so.
+int64_t grouped_linear_workspace(const OpView& op, bool combine) {
+  if (op.attributes().flag("combine") != combine) return 0;
+  const TensorType& y = op.out(0);
+  const int64_t slots = op.in(2).shape[0];
+  return rounded(4 * slots) + rounded(slots * y.shape[1] * size_of(y.dtype));
+}
+
 using Workspaces = std::map<std::string_view, std::function<int64_t(const OpView&)>>;
 
 const Workspaces& workspaces() {
@@ -108,6 +117,9 @@ const Workspaces& workspaces() {
       {"retention_grad", [](const OpView& op) { return retention_grad_space(op).bytes(); }},
       {"wkv7_grad", wkv7_grad_workspace},
       {"wkv7_output_grad", wkv7_output_grad_workspace},
+      {"moe_route", [](const OpView& op) { return rounded(op.in(0).bytes()); }},
+      {"grouped_linear", [](const OpView& op) { return grouped_linear_workspace(op, true); }},
+      {"grouped_linear_grad_input", [](const OpView& op) { return grouped_linear_workspace(op, false); }},
       {"nade", nade_workspace},
       {"nade_grad", nade_grad_workspace},
       {"eager_attention", product},

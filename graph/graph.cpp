@@ -105,9 +105,15 @@ std::vector<ValueId> Graph::sources(Category category) const {
   return ids;
 }
 
+std::vector<ValueId> Graph::trained_parameters() const {
+  std::vector<ValueId> ids = sources(Category::parameter);
+  std::erase_if(ids, [&](ValueId id) { return !value(id).group.trained; });
+  return ids;
+}
+
 int64_t Graph::parameter_count() const {
   int64_t n = 0;
-  for (ValueId id : sources(Category::parameter)) n += value(id).type.shape.elements();
+  for (ValueId id : trained_parameters()) n += value(id).type.shape.elements();
   return n;
 }
 

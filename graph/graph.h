@@ -53,11 +53,14 @@ struct Initializer {
 struct ParameterGroup {
   bool decays = true;              ///< takes part in weight decay
   double learning_rate_scale = 1;  ///< times the run's learning rate
+  bool trained = true;             ///< has a gradient; what has none is kept and published as it is
   bool operator==(const ParameterGroup&) const = default;
 };
 
 struct Value {
-  std::string name;  ///< unique in the graph; a parameter's is its checkpoint name
+  /// Unique in the graph; a parameter's is its checkpoint name. One with a star in it is published as a
+  /// tensor for each index of the first dimension, which the star stands for (graph/stacked.h).
+  std::string name;
   TensorType type;
   Category category = Category::activation;
   OpId producer = kNone;  ///< kNone: lives for the whole run (input, parameter, optimizer state)
@@ -128,7 +131,9 @@ class Graph {
 
   /// Parameters in the order they were added.
   std::vector<ValueId> sources(Category category) const;
-  int64_t parameter_count() const;
+  /// Those parameters that are trained.
+  std::vector<ValueId> trained_parameters() const;
+  int64_t parameter_count() const;  ///< of the trained ones
 
   /// The ops that read each value.
   std::vector<std::vector<OpId>> consumers() const;

@@ -105,8 +105,9 @@ Initializer initializer_from(const Field& field) {
 }
 
 ParameterGroup group_from(const Field& field) {
-  field.expect_only({"decays", "learning_rate_scale"});
-  return {field["decays"].flag(), field["learning_rate_scale"].number()};
+  field.expect_only({"decays", "learning_rate_scale", "trained"});
+  return {field["decays"].flag(), field["learning_rate_scale"].number(),
+          !field.has("trained") || field["trained"].flag()};
 }
 
 std::vector<ValueId> ids_from(const Graph& graph, const Field& field) {
@@ -149,6 +150,7 @@ json to_json(const Graph& graph) {
     if (!v.init.values.empty()) s["init"]["values"] = v.init.values;
     if (v.group != ParameterGroup{})
       s["group"] = {{"decays", v.group.decays}, {"learning_rate_scale", v.group.learning_rate_scale}};
+    if (!v.group.trained) s["group"]["trained"] = false;
     sources.push_back(std::move(s));
   }
   for (const Op& op : graph.ops()) {

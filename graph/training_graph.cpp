@@ -82,7 +82,7 @@ void TrainingGraphBuilder::copy_sources() {
     const Value& v = forward_.values()[i];
     if (v.producer != kNone) continue;
     map_[i] = graph_.add_source(v.name, v.type, v.category, v.init, v.group);
-    if (v.category == Category::parameter) parameters_.push_back(map_[i]);
+    if (v.category == Category::parameter && v.group.trained) parameters_.push_back(map_[i]);
   }
 }
 

@@ -23,6 +23,7 @@ const std::vector<Architecture>& architectures() {
       {"rwkv", make_rwkv},
       {"transformer", make_transformer},
       {"rwkv7", make_rwkv7},
+      {"deepseek_v3", make_deepseek_v3},
   };
   // clang-format on
   return list;

@@ -31,5 +31,6 @@ std::unique_ptr<Model> make_retnet(const Config& config);
 std::unique_ptr<Model> make_rwkv(const Config& config);
 std::unique_ptr<Model> make_transformer(const Config& config);
 std::unique_ptr<Model> make_rwkv7(const Config& config);
+std::unique_ptr<Model> make_deepseek_v3(const Config& config);
 
 }  // namespace tidemark

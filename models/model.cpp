@@ -5,6 +5,7 @@
 
 #include "base/json_file.h"
 #include "graph/cpu_workspace.h"
+#include "graph/stacked.h"
 #include "models/architectures.h"
 #include "models/presets.h"
 
@@ -77,7 +78,8 @@ std::vector<ParameterSpec> Model::parameters() const {
   std::vector<ParameterSpec> parameters;
   for (const ValueId id : graph.sources(Category::parameter)) {
     const Value& value = graph.value(id);
-    parameters.push_back({value.name, value.type.shape, value.init});
+    for (const PublishedTensor& tensor : published_tensors(value.name, value.type))
+      parameters.push_back({tensor.name, tensor.type.shape, value.init});
   }
   return parameters;
 }

@@ -19,6 +19,10 @@ void gemm_task(const Gemm& g, const GemmTiles& tiles, int64_t task, void* scratc
    gemm_copies_a(g.a_bf16, g.a_transposed, g.lda), static_cast<float*>(scratch));
 }
 
+GemmTile gemm_tile_kernel() {
+  return TIDEMARK_SIMD(gemm_tile);
+}
+
 void gemm(const Gemm& g, void* workspace, ThreadPool* pool) {
   const GemmTiles tiles = tiles_of(g, pool->threads());
   pool->parallel_for(tiles.rows * tiles.columns, [&](int64_t task, int thread) {

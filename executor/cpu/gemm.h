@@ -23,13 +23,13 @@ struct DegreeMask {
 /// C[m, n] = start + bias + A[m, k] B[k, n], in f32 whatever the storage.
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
-  const void* a = nullptr;  ///< A(i, p) = a[i * lda + p]; transposed: a[row(p) * lda + i]
+  const void* a = nullptr;  ///< A(i, p) = a[row(i) * lda + p]; transposed: a[row(p) * lda + i]
   int64_t lda = 0;
   bool a_transposed = false, a_bf16 = false;
   const void* b = nullptr;  ///< B(p, j) = b[row(p) * ldb + j]; transposed: b[j * ldb + p]
   int64_t ldb = 0;
   bool b_transposed = false, b_bf16 = false;
-  const int32_t* a_rows = nullptr;  ///< row(p) of a transposed A, null: p
+  const int32_t* a_rows = nullptr;  ///< row(p) of a transposed A, null: p; else row(i), where A is copied
   const int32_t* b_rows = nullptr;  ///< row(p) of a B that is not transposed, null: p
   void* c = nullptr;
   int64_t ldc = 0;
@@ -49,7 +49,11 @@ void gemm(const Gemm& g, void* workspace, ThreadPool* pool);
 GemmTiles tiles_of(const Gemm& g, int threads);
 void gemm_task(const Gemm& g, const GemmTiles& tiles, int64_t task, void* scratch);
 
-/// Rows [m0, m1) and columns [n0, n1) of C. Scratch: see GemmTiles::thread_bytes.
+/// Rows [m0, m1) and columns [n0, n1) of C, by the instruction set in use. Scratch: see
+/// GemmTiles::thread_bytes.
+using GemmTile = void (*)(const Gemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k_block,
+                          bool copy_a, float* scratch);
+GemmTile gemm_tile_kernel();
 TIDEMARK_SIMD_DECLARE(void gemm_tile(const Gemm& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                      int64_t k_block, bool copy_a, float* scratch);)
 

@@ -24,7 +24,8 @@ template <typename T>
 void pack_a(const Gemm& g, int64_t i, int64_t m, int64_t p, int64_t k, float* out, int64_t ld) {
   const T* a = static_cast<const T*>(g.a);
   if (!g.a_transposed) {
-    for (int64_t r = 0; r < m; ++r) convert(a + (i + r) * g.lda + p, out + r * ld, k);
+    for (int64_t r = i; r < i + m; ++r)
+      convert(a + (g.a_rows ? g.a_rows[r] : r) * g.lda + p, out + (r - i) * ld, k);
   } else if (g.a_rows) {
     pack_columns(a + i, g.lda, g.a_rows + p, m, k, out);
   } else {

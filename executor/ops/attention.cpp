@@ -12,7 +12,7 @@ void attention_cpu(const KernelArgs& args) {
   a.lse = args.out<float>(1);
   const Boundaries boundaries = boundaries_of(args, 3);
   const int64_t blocks = query_blocks(a.queries);
-  const int64_t scratch = cpu::attention_workspace(a.dim, 1) / 4;
+  const int64_t scratch = cpu::attention_workspace(a.dim, a.value_dim, 1) / 4;
   const auto attend_block = TIDEMARK_SIMD(attend);
   args.pool->parallel_for(blocks * a.heads, [&](int64_t task, int thread) {
     // The last queries of a sequence see the most keys: the longest tasks first.

@@ -12,9 +12,10 @@
 
 namespace tidemark::ops {
 
-/// q, o: [queries, heads * dim]; k, v: [keys, kv_heads * dim]; lse: [heads, queries].
+/// q: [queries, heads * dim]; k: [keys, kv_heads * dim]; v: [keys, kv_heads * value_dim]; o: [queries,
+/// heads * value_dim]; lse: [heads, queries].
 struct Attention {
-  int64_t queries = 0, keys = 0, heads = 0, kv_heads = 0, dim = 0;
+  int64_t queries = 0, keys = 0, heads = 0, kv_heads = 0, dim = 0, value_dim = 0;
   float scale = 1;
   bool causal = false, bf16 = false;
   const void *q = nullptr, *k = nullptr, *v = nullptr;
@@ -22,7 +23,9 @@ struct Attention {
   float* lse = nullptr;
 
   int64_t q_columns() const { return heads * dim; }
-  int64_t kv_columns() const { return kv_heads * dim; }
+  int64_t o_columns() const { return heads * value_dim; }
+  int64_t k_columns() const { return kv_heads * dim; }
+  int64_t v_columns() const { return kv_heads * value_dim; }
   int64_t kv_head(int64_t head) const { return head * kv_heads / heads; }
 };
 

@@ -29,6 +29,7 @@ inline Attention attention_of(const KernelArgs& args, int q) {
   a.heads = args.op.attributes().integer("heads");
   a.kv_heads = args.op.attributes().integer("kv_heads");
   a.dim = args.op.in(q).shape[1] / a.heads;
+  a.value_dim = args.op.in(q + 2).shape[1] / a.kv_heads;
   a.scale = static_cast<float>(args.op.attributes().number("scale"));
   a.causal = args.op.attributes().flag("causal");
   a.bf16 = args.op.in(q).dtype == DType::bf16;

@@ -17,6 +17,7 @@ DeviceAttention<T> device_attention(const KernelArgs& args, int first, int cu_se
   a.scale = static_cast<float>(attributes.number("scale"));
   a.tokens = args.op.in(first).shape[0];
   a.dim = args.op.in(first).shape[1] / a.heads;
+  a.value_dim = args.op.in(first + 2).shape[1] / a.kv_heads;
   a.q = args.in<T>(first);
   a.k = args.in<T>(first + 1);
   a.v = args.in<T>(first + 2);
@@ -35,15 +36,23 @@ inline int64_t attention_grad_tile_rows(int64_t dim) {
   return dim <= 64 ? 64 : dim <= 128 ? 32 : 16;
 }
 
+/// Of operands with `columns` columns a head.
+template <typename T>
+AttentionTiles grad_tiles(const DeviceAttention<T>& a, int64_t columns) {
+  return {attention_grad_tile_rows(std::max(a.dim, a.value_dim)), columns};
+}
+
 template <typename T, typename Device>
 void attention_typed(const KernelArgs& args, Device& device) {
   using Group = typename Device::Group;
   const DeviceAttention<T> a = device_attention<T>(args, 0, 3);
   T* const o = args.out<T>(0);
   float* const lse = args.out<float>(1);
-  const AttentionTiles tiles{attention_tile_rows(a.dim), a.dim};
+  const AttentionTiles tiles{attention_tile_rows(std::max(a.dim, a.value_dim)), a.dim};
+  const AttentionTiles values{tiles.rows, a.value_dim};
   const int64_t blocks = (a.tokens + tiles.rows - 1) / tiles.rows;
-  const int64_t floats = 3 * tiles.operand() + tiles.scores() + 3 * tiles.rows;
+  const int64_t kv_floats = std::max(tiles.operand(), values.operand());
+  const int64_t floats = tiles.operand() + kv_floats + values.operand() + tiles.scores() + 3 * tiles.rows;
   device.launch(
       blocks * a.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
       TIDEMARK_BODY(Group & group, int64_t index) {
@@ -52,22 +61,22 @@ void attention_typed(const KernelArgs& args, Device& device) {
         float* at = group.template shared<float>();
         float* const q = at;
         float* const kv = at += tiles.operand();
-        float* const out = at += tiles.operand();
-        float* const scores = at += tiles.operand();
+        float* const out = at += kv_floats;
+        float* const scores = at += values.operand();
         float* const top = at += tiles.scores();
         float* const sum = at += tiles.rows;
         float* const shrink = at += tiles.rows;
         const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.rows), tiles.rows};
         find_seen_keys(group, a, begin, seen);
         load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), begin, a.tokens, q);
-        group.each(tiles.operand(), [&](int64_t i) { out[i] = 0; });
+        group.each(values.operand(), [&](int64_t i) { out[i] = 0; });
         group.each(tiles.rows, [&](int64_t i) {
           top[i] = -INFINITY;
           sum[i] = 0;
         });
         const int64_t keys_end = seen.end_of_all(a, begin);
         for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
-          load_tile(group, tiles, a.k + a.kv_head(head) * a.dim, a.kv_columns(), key, a.keys, kv);
+          load_tile(group, tiles, a.k + a.kv_head(head) * a.dim, a.k_columns(), key, a.keys, kv);
           multiply_rows(group, tiles, q, kv, a.scale, scores);
           group.each(tiles.rows, [&](int64_t i) {
             float* const s = scores + i * tiles.scores_ld();
@@ -84,14 +93,14 @@ void attention_typed(const KernelArgs& args, Device& device) {
             sum[i] = sum[i] * shrink[i] + total;
             top[i] = highest;
           });
-          load_tile(group, tiles, a.v + a.kv_head(head) * a.dim, a.kv_columns(), key, a.keys, kv);
-          group.each(tiles.rows * tiles.ld(), [&](int64_t i) { out[i] *= shrink[i / tiles.ld()]; });
-          add_product<false>(group, tiles, scores, kv, 1, out);
+          load_tile(group, values, a.v + a.kv_head(head) * a.value_dim, a.v_columns(), key, a.keys, kv);
+          group.each(values.operand(), [&](int64_t i) { out[i] *= shrink[i / values.ld()]; });
+          add_product<false>(group, values, scores, kv, 1, out);
         }
         store_tile(
-            group, tiles, a.tokens, a.q_columns(), begin, out,
+            group, values, a.tokens, a.o_columns(), begin, out,
             [&](int64_t i) { return sum[i] > 0 ? 1 / sum[i] : 0.0f; },  // of no keys: zero
-            o + head * a.dim);
+            o + head * a.value_dim);
         group.each(device::smaller(tiles.rows, a.tokens - begin),
                    [&](int64_t i) { lse[head * a.tokens + begin + i] = top[i] + logf(sum[i]); });
       });
@@ -134,9 +143,9 @@ template <typename T, typename Device>
 void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk, T* dv) {
   using Group = typename Device::Group;
   const DeviceAttention<T>& shape = g.forward;
-  const AttentionTiles tiles{attention_grad_tile_rows(shape.dim), shape.dim};
+  const AttentionTiles tiles = grad_tiles(shape, shape.dim), values = grad_tiles(shape, shape.value_dim);
   const int64_t blocks = (shape.keys + tiles.rows - 1) / tiles.rows;
-  const int64_t floats = 6 * tiles.operand() + 2 * tiles.scores();
+  const int64_t floats = 3 * (tiles.operand() + values.operand()) + 2 * tiles.scores();
   device.launch(
       blocks * shape.kv_heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
       TIDEMARK_BODY(Group & group, int64_t index) {
@@ -146,16 +155,17 @@ void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk,
         float* at = group.template shared<float>();
         float* const k = at;
         float* const v = at += tiles.operand();
-        float* const q = at += tiles.operand();
+        float* const q = at += values.operand();
         float* const d_o = at += tiles.operand();
-        float* const dk_sum = at += tiles.operand();
+        float* const dk_sum = at += values.operand();
         float* const dv_sum = at += tiles.operand();
-        float* const scores = at += tiles.operand();
+        float* const scores = at += values.operand();
         float* const dscores = at += tiles.scores();
         const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.scores()), tiles.rows};
-        load_tile(group, tiles, a.k + kv_head * a.dim, a.kv_columns(), key, a.keys, k);
-        load_tile(group, tiles, a.v + kv_head * a.dim, a.kv_columns(), key, a.keys, v);
-        group.each(tiles.operand(), [&](int64_t i) { dk_sum[i] = dv_sum[i] = 0; });
+        load_tile(group, tiles, a.k + kv_head * a.dim, a.k_columns(), key, a.keys, k);
+        load_tile(group, values, a.v + kv_head * a.value_dim, a.v_columns(), key, a.keys, v);
+        group.each(tiles.operand(), [&](int64_t i) { dk_sum[i] = 0; });
+        group.each(values.operand(), [&](int64_t i) { dv_sum[i] = 0; });
         // Of the sequences that have a key here: from the first one's first query to the last one's last.
         const int64_t last_key = device::smaller(key + tiles.rows, a.keys) - 1;
         const int64_t last = a.cu_seqlens[device::sequence_at(a.cu_seqlens_k, a.entries, last_key) + 1];
@@ -165,16 +175,16 @@ void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk,
           for (int64_t query = first; query < last; query += tiles.rows) {
             find_seen_keys(group, a, query, seen);
             load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), query, a.tokens, q);
-            load_tile(group, tiles, g.d_o + head * a.dim, a.q_columns(), query, a.tokens, d_o);
+            load_tile(group, values, g.d_o + head * a.value_dim, a.o_columns(), query, a.tokens, d_o);
             multiply_rows(group, tiles, q, k, a.scale, scores);
-            multiply_rows(group, tiles, d_o, v, 1, dscores);
+            multiply_rows(group, values, d_o, v, 1, dscores);
             differentiate_tile(group, tiles, g, head, query, key, seen, scores, dscores);
-            add_product<true>(group, tiles, scores, d_o, 1, dv_sum);
+            add_product<true>(group, values, scores, d_o, 1, dv_sum);
             add_product<true>(group, tiles, dscores, q, 1, dk_sum);
           }
         const auto one = [](int64_t) { return 1.0f; };
-        store_tile(group, tiles, a.keys, a.kv_columns(), key, dk_sum, one, dk + kv_head * a.dim);
-        store_tile(group, tiles, a.keys, a.kv_columns(), key, dv_sum, one, dv + kv_head * a.dim);
+        store_tile(group, tiles, a.keys, a.k_columns(), key, dk_sum, one, dk + kv_head * a.dim);
+        store_tile(group, values, a.keys, a.v_columns(), key, dv_sum, one, dv + kv_head * a.value_dim);
       });
 }
 
@@ -183,9 +193,9 @@ template <typename T, typename Device>
 void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* dq) {
   using Group = typename Device::Group;
   const DeviceAttention<T>& shape = g.forward;
-  const AttentionTiles tiles{attention_grad_tile_rows(shape.dim), shape.dim};
+  const AttentionTiles tiles = grad_tiles(shape, shape.dim), values = grad_tiles(shape, shape.value_dim);
   const int64_t blocks = (shape.tokens + tiles.rows - 1) / tiles.rows;
-  const int64_t floats = 5 * tiles.operand() + 2 * tiles.scores();
+  const int64_t floats = 3 * tiles.operand() + 2 * values.operand() + 2 * tiles.scores();
   device.launch(
       blocks * shape.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
       TIDEMARK_BODY(Group & group, int64_t index) {
@@ -194,23 +204,23 @@ void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* 
         float* at = group.template shared<float>();
         float* const k = at;
         float* const v = at += tiles.operand();
-        float* const q = at += tiles.operand();
+        float* const q = at += values.operand();
         float* const d_o = at += tiles.operand();
-        float* const dq_sum = at += tiles.operand();
+        float* const dq_sum = at += values.operand();
         float* const scores = at += tiles.operand();
         float* const dscores = at += tiles.scores();
         const SeenKeys seen{reinterpret_cast<int32_t*>(at + tiles.scores()), tiles.rows};
         find_seen_keys(group, a, query, seen);
         load_tile(group, tiles, a.q + head * a.dim, a.q_columns(), query, a.tokens, q);
-        load_tile(group, tiles, g.d_o + head * a.dim, a.q_columns(), query, a.tokens, d_o);
+        load_tile(group, values, g.d_o + head * a.value_dim, a.o_columns(), query, a.tokens, d_o);
         group.each(tiles.operand(), [&](int64_t i) { dq_sum[i] = 0; });
         const int64_t keys_end = seen.end_of_all(a, query);
-        const int64_t kv_column = a.kv_head(head) * a.dim;
+        const int64_t kv_head = a.kv_head(head);
         for (int64_t key = seen.begin[0]; key < keys_end; key += tiles.rows) {
-          load_tile(group, tiles, a.k + kv_column, a.kv_columns(), key, a.keys, k);
-          load_tile(group, tiles, a.v + kv_column, a.kv_columns(), key, a.keys, v);
+          load_tile(group, tiles, a.k + kv_head * a.dim, a.k_columns(), key, a.keys, k);
+          load_tile(group, values, a.v + kv_head * a.value_dim, a.v_columns(), key, a.keys, v);
           multiply_rows(group, tiles, q, k, a.scale, scores);
-          multiply_rows(group, tiles, d_o, v, 1, dscores);
+          multiply_rows(group, values, d_o, v, 1, dscores);
           differentiate_tile(group, tiles, g, head, query, key, seen, scores, dscores);
           add_product<false>(group, tiles, dscores, k, 1, dq_sum);
         }
@@ -229,7 +239,7 @@ void attention_grad_typed(const KernelArgs& args, Device& device) {
   g.delta = delta;
   const T* const o = args.in<T>(4);
   const T* const d_o = g.d_o;
-  const int64_t tokens = g.forward.tokens, heads = g.forward.heads, dim = g.forward.dim;
+  const int64_t tokens = g.forward.tokens, heads = g.forward.heads, dim = g.forward.value_dim;
   device.each(
       tokens * heads, TIDEMARK_BODY(int64_t i) {
         float sum = 0;

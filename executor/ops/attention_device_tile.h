@@ -15,7 +15,7 @@ template <typename T>
 struct DeviceAttention {
   int64_t tokens = 0;  ///< of the queries
   int64_t keys = 0;
-  int64_t heads = 0, kv_heads = 0, dim = 0;
+  int64_t heads = 0, kv_heads = 0, dim = 0, value_dim = 0;
   bool causal = false;
   float scale = 0;
   const T* q = nullptr;
@@ -26,7 +26,9 @@ struct DeviceAttention {
   int64_t entries = 0;
 
   TIDEMARK_HOST_DEVICE int64_t q_columns() const { return heads * dim; }
-  TIDEMARK_HOST_DEVICE int64_t kv_columns() const { return kv_heads * dim; }
+  TIDEMARK_HOST_DEVICE int64_t o_columns() const { return heads * value_dim; }
+  TIDEMARK_HOST_DEVICE int64_t k_columns() const { return kv_heads * dim; }
+  TIDEMARK_HOST_DEVICE int64_t v_columns() const { return kv_heads * value_dim; }
   TIDEMARK_HOST_DEVICE int64_t kv_head(int64_t head) const { return head / (heads / kv_heads); }
 };
 

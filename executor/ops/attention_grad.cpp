@@ -43,24 +43,27 @@ void attention_grad_cpu(const KernelArgs& args) {
   g.dq = args.outputs[0];
   const Boundaries boundaries = boundaries_of(args, 6);
 
-  const cpu::AttentionGradSpace space =
-      cpu::attention_grad_space(a.queries, a.keys, a.heads, a.kv_heads, a.dim, args.op.in(1).dtype);
+  const cpu::AttentionGradSpace space = cpu::attention_grad_space(a.queries, a.keys, a.heads, a.kv_heads,
+                                                                  a.dim, a.value_dim, args.op.in(1).dtype);
   auto* const workspace = static_cast<std::byte*>(args.workspace);
   auto* const progress = reinterpret_cast<int32_t*>(workspace);
   auto* const sums = workspace + space.progress_bytes;
-  auto* const scratch = sums + 2 * space.sums_bytes;
+  auto* const scratch = sums + space.dk_bytes + space.dv_bytes;
   g.dk = a.bf16 ? reinterpret_cast<float*>(sums) : args.out<float>(1);
-  g.dv = a.bf16 ? reinterpret_cast<float*>(sums + space.sums_bytes) : args.out<float>(2);
+  g.dv = a.bf16 ? reinterpret_cast<float*>(sums + space.dk_bytes) : args.out<float>(2);
 
   const int64_t blocks = query_blocks(a.queries), sums_tasks = (a.keys + kSumRows - 1) / kSumRows;
-  const auto sums_part = [&](int64_t task, auto&& fn) {
-    const int64_t begin = task * kSumRows * a.kv_columns();
-    fn(begin, std::min(begin + kSumRows * a.kv_columns(), a.keys * a.kv_columns()) - begin);
+  // Of dk or dv, with so many columns: fn(first element, elements).
+  const auto sums_part = [&](int64_t task, int64_t columns, auto&& fn) {
+    const int64_t begin = task * kSumRows * columns;
+    fn(begin, std::min(begin + kSumRows * columns, a.keys * columns) - begin);
   };
   std::memset(progress, 0, static_cast<size_t>(space.progress_bytes));
   args.pool->parallel_for(sums_tasks, [&](int64_t task, int) {
-    sums_part(task, [&](int64_t begin, int64_t n) {
+    sums_part(task, a.k_columns(), [&](int64_t begin, int64_t n) {
       std::memset(g.dk + begin, 0, static_cast<size_t>(n) * sizeof(float));
+    });
+    sums_part(task, a.v_columns(), [&](int64_t begin, int64_t n) {
       std::memset(g.dv + begin, 0, static_cast<size_t>(n) * sizeof(float));
     });
   });
@@ -90,10 +93,10 @@ void attention_grad_cpu(const KernelArgs& args) {
   if (!a.bf16) return;
   const auto round = TIDEMARK_SIMD(round_to_bf16);
   args.pool->parallel_for(sums_tasks, [&](int64_t task, int) {
-    sums_part(task, [&](int64_t from, int64_t n) {
-      round(g.dk + from, args.out<Bf16>(1) + from, n);
-      round(g.dv + from, args.out<Bf16>(2) + from, n);
-    });
+    sums_part(task, a.k_columns(),
+              [&](int64_t from, int64_t n) { round(g.dk + from, args.out<Bf16>(1) + from, n); });
+    sums_part(task, a.v_columns(),
+              [&](int64_t from, int64_t n) { round(g.dv + from, args.out<Bf16>(2) + from, n); });
   });
 }
 

@@ -8,15 +8,15 @@ namespace {
 struct Scratch {
   float *q_columns, *do_columns, *q_rows, *do_rows, *dq, *keys, *values, *p, *ds, *lse, *delta;
 
-  Scratch(float* at, int64_t dim)
+  Scratch(float* at, const Attention& a)
       : q_columns(at),
-        do_columns(q_columns + kAttentionBlock * dim),
-        q_rows(do_columns + kAttentionBlock * dim),
-        do_rows(q_rows + packed_elements(kAttentionBlock, dim)),
-        dq(do_rows + packed_elements(kAttentionBlock, dim)),
-        keys(dq + kAttentionBlock * dim),
-        values(keys + kAttentionBlock * tile_columns(dim)),
-        p(values + kAttentionBlock * tile_columns(dim)),
+        do_columns(q_columns + kAttentionBlock * a.dim),
+        q_rows(do_columns + kAttentionBlock * a.value_dim),
+        do_rows(q_rows + packed_elements(kAttentionBlock, a.dim)),
+        dq(do_rows + packed_elements(kAttentionBlock, a.value_dim)),
+        keys(dq + kAttentionBlock * a.dim),
+        values(keys + kAttentionBlock * tile_columns(a.dim)),
+        p(values + kAttentionBlock * tile_columns(a.value_dim)),
         ds(p + kAttentionBlock * kPanel),
         lse(ds + kAttentionBlock * kPanel),
         delta(lse + kAttentionBlock) {}
@@ -26,39 +26,44 @@ struct Scratch {
 template <typename T>
 void prefetch_tile(const AttentionGrad& g, const QueryBlock& block, int64_t key) {
   const Attention& a = g.forward;
-  const int64_t rows = smaller(kAttentionBlock, block.keys(a.causal).end - key), ld = a.kv_columns();
-  const int64_t at = key * ld + a.kv_head(block.head) * a.dim;
-  prefetch_rows(static_cast<const T*>(a.k) + at, ld, rows, a.dim);
-  prefetch_rows(static_cast<const T*>(a.v) + at, ld, rows, a.dim);
-  prefetch_rows(g.dk + at, ld, rows, a.dim);
-  prefetch_rows(g.dv + at, ld, rows, a.dim);
+  const int64_t rows = smaller(kAttentionBlock, block.keys(a.causal).end - key);
+  const int64_t k_at = key * a.k_columns() + a.kv_head(block.head) * a.dim;
+  const int64_t v_at = key * a.v_columns() + a.kv_head(block.head) * a.value_dim;
+  prefetch_rows(static_cast<const T*>(a.k) + k_at, a.k_columns(), rows, a.dim);
+  prefetch_rows(static_cast<const T*>(a.v) + v_at, a.v_columns(), rows, a.value_dim);
+  prefetch_rows(g.dk + k_at, a.k_columns(), rows, a.dim);
+  prefetch_rows(g.dv + v_at, a.v_columns(), rows, a.value_dim);
 }
 
 template <typename T>
 void begin(const AttentionGrad& g, const QueryBlock& block, float* scratch) {
   const Attention& a = g.forward;
-  const int64_t dim = a.dim, ld = a.q_columns(), n_queries = block.queries.end - block.queries.begin;
-  const Scratch s(scratch, dim);
-  const int64_t at = block.queries.begin * ld + block.head * dim;
-  const T* const q = static_cast<const T*>(a.q) + at;
+  const int64_t dim = a.dim, value_dim = a.value_dim, q_ld = a.q_columns(), o_ld = a.o_columns();
+  const int64_t n_queries = block.queries.end - block.queries.begin;
+  const Scratch s(scratch, a);
+  const T* const q = static_cast<const T*>(a.q) + block.queries.begin * q_ld + block.head * dim;
+  const int64_t at = block.queries.begin * o_ld + block.head * value_dim;
   const T* const d_o = static_cast<const T*>(g.d_o) + at;
   const T* const o = static_cast<const T*>(a.o) + at;
-  for (const T* x : {q, d_o, o}) prefetch_rows(x, ld, n_queries, dim);
+  prefetch_rows(q, q_ld, n_queries, dim);
+  for (const T* x : {d_o, o}) prefetch_rows(x, o_ld, n_queries, value_dim);
   prefetch_tile<T>(g, block, block.sequence_keys.begin);
 
-  pack_transposed(q, ld, dim, n_queries, s.q_columns);
-  pack_transposed(d_o, ld, dim, n_queries, s.do_columns);
+  pack_transposed(q, q_ld, dim, n_queries, s.q_columns);
+  pack_transposed(d_o, o_ld, value_dim, n_queries, s.do_columns);
   for (int64_t i = 0; i < n_queries; i += kPanel) {
-    const int64_t n = smaller(kPanel, n_queries - i), panel = i / kPanel * packed_elements(kPanel, dim);
-    pack_rows(q + i * ld, ld, nullptr, n, dim, s.q_rows + panel);
-    pack_rows(d_o + i * ld, ld, nullptr, n, dim, s.do_rows + panel);
-    scale(s.q_rows + panel, packed_elements(n, dim), a.scale);
+    const int64_t n = smaller(kPanel, n_queries - i), panel = i / kPanel;
+    float* const q_rows = s.q_rows + panel * packed_elements(kPanel, dim);
+    pack_rows(q + i * q_ld, q_ld, nullptr, n, dim, q_rows);
+    pack_rows(d_o + i * o_ld, o_ld, nullptr, n, value_dim,
+              s.do_rows + panel * packed_elements(kPanel, value_dim));
+    scale(q_rows, packed_elements(n, dim), a.scale);
   }
   for (int64_t i = 0; i < kAttentionBlock; ++i) {
     Vec products = zero();
     if (i < n_queries)
-      lanes(0, dim, [&](int64_t j, auto w) {
-        products = fma(load(d_o + i * ld + j, w), load(o + i * ld + j, w), products);
+      lanes(0, value_dim, [&](int64_t j, auto w) {
+        products = fma(load(d_o + i * o_ld + j, w), load(o + i * o_ld + j, w), products);
       });
     s.delta[i] = sum(products);
     s.lse[i] = i < n_queries ? a.lse[block.head * a.queries + block.queries.begin + i] * kLog2E : 0;
@@ -80,27 +85,30 @@ void differentiate(float* p, float* ds, int64_t n_keys, const float* lse, const 
 template <typename T>
 void add(const AttentionGrad& g, const QueryBlock& block, Rows keys, float* scratch) {
   const Attention& a = g.forward;
-  const int64_t dim = a.dim, ld = tile_columns(dim), kv_ld = a.kv_columns();
-  const int64_t column = a.kv_head(block.head) * dim;
-  const Scratch s(scratch, dim);
-  copy_rows(static_cast<const T*>(a.k) + column, kv_ld, keys, dim, a.scale * kLog2E, s.keys);
-  copy_rows(static_cast<const T*>(a.v) + column, kv_ld, keys, dim, 1, s.values);
+  const int64_t dim = a.dim, value_dim = a.value_dim, ld = tile_columns(dim);
+  const int64_t k_ld = a.k_columns(), v_ld = a.v_columns();
+  const int64_t k_column = a.kv_head(block.head) * dim, v_column = a.kv_head(block.head) * value_dim;
+  const Scratch s(scratch, a);
+  copy_rows(static_cast<const T*>(a.k) + k_column, k_ld, keys, dim, a.scale * kLog2E, s.keys);
+  copy_rows(static_cast<const T*>(a.v) + v_column, v_ld, keys, value_dim, 1, s.values);
   prefetch_tile<T>(g, block, keys.end);
-  float* const dk = g.dk + keys.begin * kv_ld + column;
-  float* const dv = g.dv + keys.begin * kv_ld + column;
+  float* const dk = g.dk + keys.begin * k_ld + k_column;
+  float* const dv = g.dv + keys.begin * v_ld + v_column;
   const bool first = keys.begin == block.sequence_keys.begin;
   for (int64_t i = 0; i < panels_of(block); ++i) {
     const Rows queries = panel_of(block, i);
     const int64_t n_queries = queries.end - queries.begin, n = visible(a.causal, keys, queries);
     if (n <= 0) continue;
-    const int64_t columns_at = i * kPanel * dim, rows_at = i * packed_elements(kPanel, dim);
-    float* const dq = s.dq + columns_at;
-    multiply<Layout::rows>(n, kPanel, dim, s.keys, ld, s.q_columns + columns_at, s.p, kPanel, {});
-    multiply<Layout::rows>(n, kPanel, dim, s.values, ld, s.do_columns + columns_at, s.ds, kPanel, {});
+    const float* const q_rows = s.q_rows + i * packed_elements(kPanel, dim);
+    const float* const do_rows = s.do_rows + i * packed_elements(kPanel, value_dim);
+    float* const dq = s.dq + i * kPanel * dim;
+    multiply<Layout::rows>(n, kPanel, dim, s.keys, ld, s.q_columns + i * kPanel * dim, s.p, kPanel, {});
+    multiply<Layout::rows>(n, kPanel, value_dim, s.values, tile_columns(value_dim),
+                           s.do_columns + i * kPanel * value_dim, s.ds, kPanel, {});
     if (a.causal) mask_later_keys(s.p, n, keys.begin, queries);
     differentiate(s.p, s.ds, n, s.lse + i * kPanel, s.delta + i * kPanel);
-    multiply<Layout::rows>(n, dim, n_queries, s.p, kPanel, s.do_rows + rows_at, dv, kv_ld, {dv, kv_ld});
-    multiply<Layout::rows>(n, dim, n_queries, s.ds, kPanel, s.q_rows + rows_at, dk, kv_ld, {dk, kv_ld});
+    multiply<Layout::rows>(n, value_dim, n_queries, s.p, kPanel, do_rows, dv, v_ld, {dv, v_ld});
+    multiply<Layout::rows>(n, dim, n_queries, s.ds, kPanel, q_rows, dk, k_ld, {dk, k_ld});
     multiply<Layout::columns>(dim, kPanel, n, s.keys, ld, s.ds, dq, kPanel,
                               first ? Start{} : Start{dq, kPanel});
   }
@@ -109,7 +117,7 @@ void add(const AttentionGrad& g, const QueryBlock& block, Rows keys, float* scra
 template <typename T>
 void end(const AttentionGrad& g, const QueryBlock& block, float* scratch) {
   const Attention& a = g.forward;
-  const Scratch s(scratch, a.dim);
+  const Scratch s(scratch, a);
   const int64_t elements = panels_of(block) * kPanel * a.dim;
   const Rows keys = block.keys(a.causal);
   if (keys.begin == keys.end)  // no tile began the sum

@@ -9,6 +9,7 @@ void linear_cpu(const KernelArgs& args) {
   cpu::Gemm g = product(args);
   g.k = g.lda;
   g.b_transposed = true;
+  g.a_bf16 = g.b_bf16 = g.bias_bf16 = is_bf16(args.op.in(0));
   g.b = first_row(args, args.inputs[1], args.op.in(1));
   if (args.op.has_in(2)) g.bias = first_row(args, args.inputs[2], args.op.in(2));
   if (args.op.has_in(3)) g.start = args.inputs[3];

@@ -27,6 +27,7 @@ void linear_device(const KernelArgs& args, Device& device) {
   device::Matmul p = device_product(args);
   p.k = p.lda;
   p.b_transposed = true;
+  p.dtype = args.op.in(0).dtype;
   p.b = first_row(args, args.inputs[1], args.op.in(1));
   if (args.op.has_in(2)) p.bias = first_row(args, args.inputs[2], args.op.in(2));
   if (args.op.has_in(3)) p.start = args.inputs[3];

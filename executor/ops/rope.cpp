@@ -35,6 +35,7 @@ void rope_cpu(const KernelArgs& args) {
   rope.inverse = args.op.attributes().flag("inverse");
   const Attributes& attributes = args.op.attributes();
   rope.interleaved = attributes.has("interleaved") && attributes.flag("interleaved");
+  if (attributes.has("first_column")) rope.first = attributes.integer("first_column");
   rope.x = args.inputs[0];
   rope.table = args.in<float>(1);
   rope.y = args.outputs[0];

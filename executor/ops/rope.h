@@ -11,7 +11,8 @@ struct Rope {
   bool bf16 = false;
   int64_t heads = 0;
   int64_t head_columns = 0;
-  int64_t pairs = 0;  ///< turned in each head; its columns past 2 * pairs are copied
+  int64_t first = 0;  ///< column of a head
+  int64_t pairs = 0;  ///< turned in each head from there on; its other columns are copied
   bool inverse = false;
   bool interleaved = false;  ///< pairs are neighbours, not half of the turned columns apart
   const void* x = nullptr;

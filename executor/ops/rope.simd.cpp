@@ -36,13 +36,15 @@ void turn_rows(const Rope& r, int64_t begin, int64_t end) {
     const float* cosines = r.table + row * 2 * r.pairs;
     const float* sines = cosines + r.pairs;
     for (int64_t head = row * r.heads; head < (row + 1) * r.heads; ++head) {
-      const T* x = static_cast<const T*>(r.x) + head * r.head_columns;
-      T* y = static_cast<T*>(r.y) + head * r.head_columns;
+      const T* x = static_cast<const T*>(r.x) + head * r.head_columns + r.first;
+      T* y = static_cast<T*>(r.y) + head * r.head_columns + r.first;
       if (r.interleaved)
         turn_neighbours(r, cosines, sines, x, y);
       else
         turn_halves(r, cosines, sines, x, y);
-      if (x != y) convert(x + 2 * r.pairs, y + 2 * r.pairs, r.head_columns - 2 * r.pairs);
+      if (x == y) continue;
+      convert(x - r.first, y - r.first, r.first);
+      convert(x + 2 * r.pairs, y + 2 * r.pairs, r.head_columns - r.first - 2 * r.pairs);
     }
   }
 }

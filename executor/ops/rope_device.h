@@ -41,20 +41,22 @@ void rope_typed(const KernelArgs& args, Device& device) {
   const int64_t pairs = args.op.in(1).shape[1] / 2;
   const float direction = attributes.flag("inverse") ? -1.0f : 1.0f;
   const bool interleaved = attributes.has("interleaved") && attributes.flag("interleaved");
+  const int64_t first = attributes.has("first_column") ? attributes.integer("first_column") : 0;
   const T* const x = args.in<T>(0);
   const float* const table = args.in<float>(1);
   T* const y = args.out<T>(0);
-  // A lane per pair, and one for each column past them.
+  // A lane per pair, and one for each column besides them.
   const int64_t items = pairs + (dim - 2 * pairs);
   device.each(
       type.shape[0] * heads * items, TIDEMARK_BODY(int64_t at) {
         const int64_t item = at % items, head = at / items, row = head / heads;
         if (item >= pairs) {
-          const int64_t i = head * dim + pairs + item;
+          const int64_t other = item - pairs, i = head * dim + other + (other < first ? 0 : 2 * pairs);
           y[i] = x[i];
           return;
         }
-        const int64_t i = head * dim + (interleaved ? 2 * item : item), j = i + (interleaved ? 1 : pairs);
+        const int64_t i = head * dim + first + (interleaved ? 2 * item : item),
+                      j = i + (interleaved ? 1 : pairs);
         const float c = table[row * 2 * pairs + item], s = direction * table[row * 2 * pairs + pairs + item];
         const float a = device::to_float(x[i]), b = device::to_float(x[j]);
         device::store(y + i, fmaf(-b, s, a * c));

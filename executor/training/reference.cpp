@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "executor/training/state.h"
 #include "graph/autodiff.h"
+#include "graph/stacked.h"
 
 namespace tidemark {
 namespace {
@@ -26,10 +27,14 @@ double relative_error(const float* a, const float* b, int64_t n) {
 
 void check_complete(const Graph& graph, const TensorReader& reference, const std::set<std::string>& tied) {
   const std::string prefix = "grad/";
+  std::set<std::string> known;
+  for (ValueId id : graph.trained_parameters())
+    for (const PublishedTensor& tensor : published_tensors(graph.value(id).name, graph.value(id).type))
+      known.insert(tensor.name);
   for (const auto& [name, tensor] : reference.tensors()) {
     if (!name.starts_with(prefix)) continue;
     const std::string parameter = name.substr(prefix.size());
-    if (graph.find(parameter) == kNone && !tied.contains(parameter))
+    if (!known.contains(parameter) && !tied.contains(parameter))
       throw Error("cannot compare", reference.path() + ", tensor '" + name + "'",
                   "the model has no such parameter", "use the reference of this config");
   }
@@ -73,20 +78,21 @@ Comparison compare_with_reference(Runtime& runtime, const Model& model, const Re
   result.loss_error = std::abs(result.loss - result.reference_loss) / std::abs(result.reference_loss);
 
   std::vector<float> expected;
-  const std::vector<TensorSlot> parameters = parameter_slots(runtime);
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const TensorSlot& parameter = parameters[i];
-    const auto* gradient = static_cast<const float*>(runtime.data(graph.outputs()[i + 1]));
-    expected.assign(static_cast<size_t>(parameter.type.shape.elements()), 0.0f);
-    if (!no_grad.contains(parameter.name))
-      reference.read("grad/" + parameter.name, parameter.type, expected.data());
-    const double error = relative_error(gradient, expected.data(), parameter.type.shape.elements());
-    if (error > result.worst_error || result.worst_gradient.empty()) {
-      result.worst_error = error;
-      result.worst_gradient = parameter.name;
+  const std::vector<ValueId> parameters = graph.trained_parameters();
+  for (size_t i = 0; i < parameters.size(); ++i)
+    for (const TensorSlot& gradient :
+         published_slots(runtime, graph.outputs()[i + 1], graph.value(parameters[i]).name)) {
+      expected.assign(static_cast<size_t>(gradient.type.shape.elements()), 0.0f);
+      if (!no_grad.contains(gradient.name))
+        reference.read("grad/" + gradient.name, gradient.type, expected.data());
+      const double error = relative_error(static_cast<const float*>(gradient.data), expected.data(),
+                                          gradient.type.shape.elements());
+      if (error > result.worst_error || result.worst_gradient.empty()) {
+        result.worst_error = error;
+        result.worst_gradient = gradient.name;
+      }
+      result.errors[gradient.name] = error;
     }
-    result.errors[parameter.name] = error;
-  }
   return result;
 }
 

@@ -1,18 +1,27 @@
 #include "executor/training/state.h"
 
+#include "graph/stacked.h"
+
 namespace tidemark {
 namespace {
 
 std::vector<TensorSlot> slots(const Runtime& runtime, Category category) {
   std::vector<TensorSlot> list;
-  for (ValueId id : runtime.graph().sources(category)) {
-    const Value& value = runtime.graph().value(id);
-    list.push_back({value.name, value.type, runtime.data(id)});
-  }
+  for (ValueId id : runtime.graph().sources(category))
+    for (TensorSlot& slot : published_slots(runtime, id, runtime.graph().value(id).name))
+      list.push_back(std::move(slot));
   return list;
 }
 
 }  // namespace
+
+std::vector<TensorSlot> published_slots(const Runtime& runtime, ValueId id, const std::string& name) {
+  auto* const data = static_cast<char*>(runtime.data(id));
+  std::vector<TensorSlot> list;
+  for (const PublishedTensor& tensor : published_tensors(name, runtime.graph().value(id).type))
+    list.push_back({tensor.name, tensor.type, data + tensor.offset});
+  return list;
+}
 
 BatchView input_view(const Runtime& runtime) {
   BatchView view;
@@ -38,10 +47,12 @@ std::vector<TensorSlot> optimizer_slots(const Runtime& runtime) {
 
 void load_parameters(const Runtime& runtime, const TensorReader& weights, const std::string& prefix) {
   const Graph& graph = runtime.graph();
-  for (const TensorSlot& slot : parameter_slots(runtime)) {
-    weights.read(prefix + slot.name, slot.type, slot.data);
-    const ValueId master = graph.find(slot.name + ".master");
-    if (master != kNone) weights.read(prefix + slot.name, graph.value(master).type, runtime.data(master));
+  for (ValueId id : graph.sources(Category::parameter)) {
+    const std::string& name = graph.value(id).name;
+    for (const ValueId target : {id, graph.find(name + ".master")})
+      if (target != kNone)
+        for (const TensorSlot& slot : published_slots(runtime, target, name))
+          weights.read(prefix + slot.name, slot.type, slot.data);
   }
 }
 

@@ -17,6 +17,9 @@ BatchView input_view(const Runtime& runtime);
 /// The inputs of a model of sequences of numbers.
 NumberView number_view(const Runtime& runtime);
 
+/// What a value is published as under a name (graph/stacked.h), where it lies.
+std::vector<TensorSlot> published_slots(const Runtime& runtime, ValueId id, const std::string& name);
+
 std::vector<TensorSlot> parameter_slots(const Runtime& runtime);
 std::vector<TensorSlot> optimizer_slots(const Runtime& runtime);
 

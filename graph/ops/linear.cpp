@@ -57,14 +57,18 @@ OpDef linear() {
     const TensorType& w = expect_weight(op, 1);
     expect(w.dtype == x.dtype && w.shape[1] == x.shape[1], op, 1,
            "a weight [outputs, " + std::to_string(x.shape[1]) + "] of x's dtype");
-    const TensorType y = matrix(x.dtype, x.shape[0], weight_rows(op, 1).rows);
+    const bool wide = op.attributes().has("f32") && op.attributes().flag("f32");
+    const TensorType y = matrix(wide ? DType::f32 : x.dtype, x.shape[0], weight_rows(op, 1).rows);
     expect_type(op, 2, vector(x.dtype, w.shape[0]));
     expect_type(op, 3, y);
     return {y};
   };
   d.gradient = [](GradientContext& g) {
-    const ValueId dy = g.grad_out(0);
+    ValueId dy = g.grad_out(0);
     if (g.op().inputs[3] != kNone && g.wants(3)) g.add_grad(3, dy);
+    const DType dtype = g.graph().value(g.in(0)).type.dtype;
+    if (g.graph().value(dy).type.dtype != dtype)
+      dy = g.output_of(g.emit("convert", "grad_rounded", {dy}, {{"dtype", std::string(name_of(dtype))}}));
     Attributes slice;
     if (g.op().attributes.has("first_row")) {
       slice.set("first_row", g.op().attributes.integer("first_row"));
@@ -86,7 +90,7 @@ OpDef linear() {
   };
   d.workspace = [](const OpView& op, const DeviceTraits& device) {
     return cpu::gemm_workspace(
-        {op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[1], op.out(0).dtype, false}, device.threads);
+        {op.out(0).shape[0], op.out(0).shape[1], op.in(0).shape[1], op.in(0).dtype, false}, device.threads);
   };
   d.aliases = {{0, 3, false}};
   return d;

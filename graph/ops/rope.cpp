@@ -32,9 +32,12 @@ OpDef rope() {
     const int64_t heads = op.attributes().integer("heads");
     op.attributes().flag("inverse");
     if (op.attributes().has("interleaved")) op.attributes().flag("interleaved");
+    const int64_t first =
+        op.attributes().has("first_column") ? op.attributes().integer("first_column") : int64_t{0};
     expect(heads > 0 && x.shape[1] % heads == 0, op, 0, "columns that the heads divide");
-    expect(table.dtype == DType::f32 && table.shape[0] == x.shape[0] && table.shape[1] <= x.shape[1] / heads,
-           op, 1, "one f32 row per token, no wider than a head");
+    expect(table.dtype == DType::f32 && table.shape[0] == x.shape[0] && first >= 0 &&
+               table.shape[1] <= x.shape[1] / heads - first,
+           op, 1, "one f32 row per token, no wider than a head from first_column on");
     return {x};
   };
   d.gradient = [](GradientContext& g) {

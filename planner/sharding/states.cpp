@@ -9,8 +9,8 @@ namespace tidemark {
 ModelStates model_states(const Graph& training) {
   ModelStates s;
   for (ValueId id : training.sources(Category::parameter)) s.parameters += training.value(id).bytes();
+  for (ValueId id : training.trained_parameters()) s.gradients += training.value(id).bytes();
   for (ValueId id : training.sources(Category::optimizer_state)) s.optimizer += training.value(id).bytes();
-  s.gradients = s.parameters;
   return s;
 }
 

@@ -110,6 +110,64 @@ const std::map<std::string, Build>& examples() {
               {q, k, v, cu},
               {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}}, {"causal", true}, {"scale", 0.5}}})};
        }},
+      {"attention_values",  // of another width than the keys
+       [](Example& e) {
+         const ValueId q = e.floats("q", {9, 24}), k = e.floats("k", {9, 12}), v = e.floats("v", {9, 10});
+         const ValueId cu = e.ints("cu_seqlens", {0, 4, 9});
+         return std::vector{e.graph.add(
+             {"attention",
+              "o",
+              {q, k, v, cu},
+              {{"heads", int64_t{4}}, {"kv_heads", int64_t{2}}, {"causal", true}, {"scale", 0.5}}})};
+       }},
+      {"moe_route",
+       [](Example& e) {
+         const ValueId logits = e.floats("logits", {5, 8}, 2);
+         const auto route = [&](const char* name, const char* function, bool normalize) {
+           return e.graph.add({"moe_route",
+                               name,
+                               {logits},
+                               {{"top_k", int64_t{3}},
+                                {"groups", int64_t{2}},
+                                {"top_groups", int64_t{2}},
+                                {"function", std::string(function)},
+                                {"normalize", normalize},
+                                {"scale", 2.446}}});
+         };
+         return std::vector{route("sigmoid", "sigmoid", true), route("softmax", "softmax", false)};
+       }},
+      {"weighted_swiglu",
+       [](Example& e) {
+         const ValueId a = e.floats("a", {6, 5}), b = e.floats("b", {6, 5}), w = e.floats("w", {3, 2});
+         const ValueId slots = e.ints("slots", {4, 0, 2, 1, 5, 3});
+         return std::vector{e.graph.add({"weighted_swiglu", "y", {a, b, w, slots}})};
+       }},
+      {"grouped_linear",  // one expert of the four has no tokens
+       [](Example& e) {
+         const ValueId x = e.floats("x", {3, 7}), inner = e.floats("inner", {4, 5, 7}, 0.5),
+                       outer = e.floats("outer", {4, 6, 5}, 0.5), r = e.floats("r", {3, 6});
+         const ValueId slots = e.ints("slots", {4, 0, 2, 1, 5, 3}),
+                       offsets = e.ints("offsets", {0, 1, 1, 4, 6});
+         const auto grouped = [&](const char* name, ValueId in, ValueId w, bool combine, ValueId residual) {
+           return e.graph.add({"grouped_linear",
+                               name,
+                               {in, w, slots, offsets, residual},
+                               {{"top_k", int64_t{2}}, {"combine", combine}}});
+         };
+         const ValueId h = grouped("h", x, inner, false, kNone);
+         return std::vector{grouped("y", h, outer, true, r), grouped("z", x, inner, false, kNone)};
+       }},
+      {"latent_heads",
+       [](Example& e) {
+         const ValueId kv = e.floats("kv", {4, 14}), shared = e.floats("shared", {4, 2});
+         return e.graph
+             .op(e.graph.add_op(
+                 {"latent_heads",
+                  "k",
+                  {kv, shared},
+                  {{"heads", int64_t{2}}, {"key_columns", int64_t{3}}, {"value_columns", int64_t{4}}}}))
+             .outputs;
+       }},
       {"attention_cross",
        [](Example& e) {
          const ValueId q = e.floats("q", {9, 16}), k = e.floats("k", {7, 8}), v = e.floats("v", {7, 8});
@@ -272,8 +330,11 @@ const std::map<std::string, Build>& examples() {
                           "table",
                           {positions},
                           {{"frequencies", std::vector<double>{1.0, 0.3, 0.1}}, {"scale", 1.0}}});
-         return std::vector{e.graph.add(
-             {"rope", "y", {x, table}, {{"heads", int64_t{2}}, {"inverse", false}, {"interleaved", true}}})};
+         const Attributes whole{{"heads", int64_t{2}}, {"inverse", false}, {"interleaved", true}};
+         Attributes last = whole;
+         last.set("first_column", int64_t{2});
+         return std::vector{e.graph.add({"rope", "y", {x, table}, whole}),
+                            e.graph.add({"rope", "z", {x, table}, last})};
        }},
       {"token_shift",
        [](Example& e) {

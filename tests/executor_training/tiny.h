@@ -37,10 +37,10 @@ struct TinyOptions {
 };
 
 /// One of every family that trains.
-inline constexpr const char* kTinyPresets[] = {"llama-tiny",  "rnn-tiny",  "lstm-tiny",        "gru-tiny",
-                                               "fvsbn-tiny",  "nade-tiny", "made-tiny",        "lru-tiny",
-                                               "s4-tiny",     "s4d-tiny",  "mamba-tiny",       "mamba2-tiny",
-                                               "retnet-tiny", "rwkv-tiny", "transformer-tiny", "rwkv7-tiny"};
+inline constexpr const char* kTinyPresets[] = {
+    "llama-tiny",  "rnn-tiny",  "lstm-tiny",        "gru-tiny",   "fvsbn-tiny",    "nade-tiny",
+    "made-tiny",   "lru-tiny",  "s4-tiny",          "s4d-tiny",   "mamba-tiny",    "mamba2-tiny",
+    "retnet-tiny", "rwkv-tiny", "transformer-tiny", "rwkv7-tiny", "moonlight-tiny"};
 
 /// gtest's names are of letters, digits and underscores.
 inline std::string preset_test_name(const ::testing::TestParamInfo<const char*>& preset) {

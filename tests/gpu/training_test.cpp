@@ -38,7 +38,7 @@ class Families : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(OnTheGpu, Families,
                          ::testing::Values("llama", "transformer", "rnn", "lstm", "gru", "rwkv", "rwkv7",
                                            "mamba", "mamba2", "retnet", "lru", "s4", "s4d", "fvsbn", "made",
-                                           "nade"),
+                                           "nade", "moonlight"),
                          [](const auto& family) { return std::string(family.param); });
 
 // Long enough for the captured graphs to run: the first step of each range is launched kernel by kernel.

@@ -116,6 +116,17 @@ const std::vector<Case> kCases = {
     {"rwkv7-tiny", R"({"hidden_act":"relu"})", "hidden_act", "give one of: sqrelu"},
     {"rwkv7-tiny", R"({"attn":{"layers":[1],"num_heads":4}})", "attn", "not supported; set it to null"},
     {"rwkv7-tiny", R"({"norm_eps":"1e-5"})", "norm_eps", "number"},
+    {"moonlight-tiny", R"({"kv_lora_rank":null})", "kv_lora_rank", "missing"},
+    {"moonlight-tiny", R"({"n_group":3})", "n_group", "3 does not divide n_routed_experts 8"},
+    {"moonlight-tiny", R"({"topk_group":2})", "topk_group", "more than n_group 1"},
+    {"moonlight-tiny", R"({"num_experts_per_tok":9})", "num_experts_per_tok", "more than the 8 experts"},
+    {"moonlight-tiny", R"({"qk_rope_head_dim":7})", "qk_rope_head_dim", "7 is odd"},
+    {"moonlight-tiny", R"({"qk_nope_head_dim":250})", "qk_nope_head_dim", "heads of 258 columns"},
+    {"moonlight-tiny", R"({"num_key_value_heads":2})", "num_key_value_heads",
+     "set it to num_attention_heads"},
+    {"moonlight-tiny", R"({"moe_layer_freq":2})", "moe_layer_freq", "set it to 1"},
+    {"moonlight-tiny", R"({"topk_method":"greedy"})", "topk_method", "give one of: noaux_tc"},
+    {"moonlight-tiny", R"({"scoring_func":"relu"})", "scoring_func", "give one of: sigmoid, softmax"},
 };
 
 TEST(ConfigErrors, NameTheFieldAndTheRemedy) {
@@ -147,8 +158,9 @@ TEST(ConfigErrors, AnythingElseIsAModel) {
                                     json{{"type", "yarn"}, {"factor", 2}},
                                     json{{"rope_type", "dynamic"}}};
   int models = 0, errors = 0;
-  for (const char* preset : {"llama-tiny", "lstm-tiny", "rnn-tiny", "lru-tiny", "s4-tiny", "mamba-tiny",
-                             "mamba2-tiny", "retnet-tiny", "rwkv-tiny", "rwkv7-tiny", "transformer-tiny"}) {
+  for (const char* preset :
+       {"llama-tiny", "lstm-tiny", "rnn-tiny", "lru-tiny", "s4-tiny", "mamba-tiny", "mamba2-tiny",
+        "retnet-tiny", "rwkv-tiny", "rwkv7-tiny", "transformer-tiny", "moonlight-tiny"}) {
     const json original = model_from_preset(preset)->config();
     std::vector<std::string> fields = {"head_dim", "rope_scaling", "rope_parameters", "embedding_dim",
                                        "attention_bias"};

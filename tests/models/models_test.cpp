@@ -25,19 +25,45 @@ std::map<std::string, std::vector<int64_t>> shapes_of(const Model& model) {
   return shapes;
 }
 
+json with(const char* preset, const char* changes) {
+  json config = model_from_preset(preset)->config();
+  config.merge_patch(json::parse(changes));
+  return config;
+}
+
 TEST(Models, PresetsHaveTheirPublishedSizes) {
   // Counted in the published implementations on the meta device.
-  const std::map<std::string, int64_t> published = {
-      {"llama2-7b", 6738415616},    {"llama2-13b", 13015864320},    {"llama2-70b", 68976648192},
-      {"rnn-ptb-medium", 14702600}, {"lstm-ptb-medium", 19780400},  {"lstm-ptb-large", 66034000},
-      {"gru-ptb-medium", 18087800}, {"fvsbn-mnist", 615440},        {"nade-mnist", 785284},
-      {"made-mnist-1hl", 12552784}, {"made-mnist-2hl", 77175440},   {"lru-smnist", 993034},
-      {"s4d-scifar", 201482},       {"retnet-1.3b", 1426495488},    {"retnet-2.7b", 2780618240},
-      {"retnet-6.7b", 6921531392},  {"rwkv-4-169m", 169342464},     {"rwkv-4-430m", 430397440},
-      {"rwkv-4-1b5", 1515106304},   {"rwkv-4-3b", 2984627200},      {"rwkv-4-7b", 7392649216},
-      {"rwkv-4-14b", 14148597760},  {"transformer-base", 63082496}, {"transformer-big", 214245376},
-      {"rwkv7-191m", 191034624},    {"rwkv7-0.4b", 450767872},      {"rwkv7-1.5b", 1527404544},
-      {"rwkv7-2.9b", 2947735040},   {"qwen2.5-0.5b", 494032768},    {"qwen2.5-1.5b", 1543714304}};
+  const std::map<std::string, int64_t> published = {{"llama2-7b", 6738415616},
+                                                    {"llama2-13b", 13015864320},
+                                                    {"llama2-70b", 68976648192},
+                                                    {"rnn-ptb-medium", 14702600},
+                                                    {"lstm-ptb-medium", 19780400},
+                                                    {"lstm-ptb-large", 66034000},
+                                                    {"gru-ptb-medium", 18087800},
+                                                    {"fvsbn-mnist", 615440},
+                                                    {"nade-mnist", 785284},
+                                                    {"made-mnist-1hl", 12552784},
+                                                    {"made-mnist-2hl", 77175440},
+                                                    {"lru-smnist", 993034},
+                                                    {"s4d-scifar", 201482},
+                                                    {"retnet-1.3b", 1426495488},
+                                                    {"retnet-2.7b", 2780618240},
+                                                    {"retnet-6.7b", 6921531392},
+                                                    {"rwkv-4-169m", 169342464},
+                                                    {"rwkv-4-430m", 430397440},
+                                                    {"rwkv-4-1b5", 1515106304},
+                                                    {"rwkv-4-3b", 2984627200},
+                                                    {"rwkv-4-7b", 7392649216},
+                                                    {"rwkv-4-14b", 14148597760},
+                                                    {"transformer-base", 63082496},
+                                                    {"transformer-big", 214245376},
+                                                    {"rwkv7-191m", 191034624},
+                                                    {"rwkv7-0.4b", 450767872},
+                                                    {"rwkv7-1.5b", 1527404544},
+                                                    {"rwkv7-2.9b", 2947735040},
+                                                    {"qwen2.5-0.5b", 494032768},
+                                                    {"qwen2.5-1.5b", 1543714304},
+                                                    {"moonlight-16b-a3b", 15960108544}};
   for (const auto& [name, count] : published)
     EXPECT_EQ(model_from_preset(name)->parameter_count(), count) << name;
   const int64_t demo = model_from_preset("llama-10m")->parameter_count();
@@ -47,7 +73,7 @@ TEST(Models, PresetsHaveTheirPublishedSizes) {
 
 TEST(Models, NamesAndShapesAreThoseOfTheReference) {
   for (const char* name : {"llama", "llama_packed", "rnn", "lstm", "gru", "fvsbn", "nade", "made", "lru",
-                           "s4", "s4d", "retnet", "rwkv", "transformer", "rwkv7", "qwen2"}) {
+                           "s4", "s4d", "retnet", "rwkv", "transformer", "rwkv7", "qwen2", "deepseek_v3"}) {
     const std::string base = std::string(TIDEMARK_TEST_DATA) + "/parity/" + name;
     const auto model = load_model(read_json(base + ".json", "test")["config"], name);
     std::map<std::string, std::vector<int64_t>> expected;
@@ -73,9 +99,33 @@ TEST(Models, EveryPresetTrains) {
       std::set<ValueId> updated;
       for (const Op& op : training.ops())
         if (op.def->name == "adamw") updated.insert(op.inputs[0]);
-      EXPECT_EQ(updated.size(), model->parameters().size());
+      EXPECT_EQ(updated.size(), forward.trained_parameters().size());
     }
   }
+}
+
+// Experts are published one by one; what their choice is biased by is published, too, and has no gradient.
+TEST(Models, ExpertsAreStackedAndTheirBiasIsNotTrained) {
+  const auto model = model_from_preset("moonlight-tiny");
+  const Graph graph = model->build({.tokens = 6, .sequences = 1, .max_length = 6, .dtype = DType::bf16});
+  const std::string layer = "model.layers.1.mlp.";
+  EXPECT_EQ(graph.value(graph.require(layer + "experts.*.up_proj.weight")).type.shape, (Shape{8, 24, 48}));
+  const auto shapes = shapes_of(*model);
+  EXPECT_EQ(shapes.at(layer + "experts.7.up_proj.weight"), (std::vector<int64_t>{24, 48}));
+  EXPECT_EQ(shapes.count(layer + "experts.8.up_proj.weight"), 0u);
+  const std::string bias = layer + "gate.e_score_correction_bias";
+  EXPECT_EQ(shapes.at(bias), std::vector<int64_t>{8});
+  EXPECT_EQ(graph.value(graph.require(bias)).type.dtype, DType::f32);
+  const Graph training = make_training_graph(graph, {});
+  EXPECT_NE(training.find(bias), kNone);
+  EXPECT_EQ(training.find(bias + ".adam_m"), kNone);
+  int64_t published = 0;
+  for (const ParameterSpec& p : model->parameters()) published += p.shape.elements();
+  EXPECT_EQ(published, model->parameter_count() + 8);
+
+  // Queries of a latent vector, as in the large model.
+  const auto latent = shapes_of(*load_model(with("moonlight-tiny", R"({"q_lora_rank":16})"), "c"));
+  EXPECT_EQ(latent.at("model.layers.0.self_attn.q_b_proj.weight"), (std::vector<int64_t>{80, 16}));
 }
 
 TEST(Models, ParametersDoNotDependOnTheBatch) {
@@ -89,12 +139,6 @@ TEST(Models, ParametersDoNotDependOnTheBatch) {
     EXPECT_EQ(graph.value(sources[i]).type.shape, parameters[i].shape);
     EXPECT_EQ(graph.value(sources[i]).type.dtype, DType::bf16);
   }
-}
-
-json with(const char* preset, const char* changes) {
-  json config = model_from_preset(preset)->config();
-  config.merge_patch(json::parse(changes));
-  return config;
 }
 
 TEST(Models, LlamaVariants) {

@@ -109,7 +109,7 @@ def in_float32(config, model, batch):
     """The same in float32, for as long as the context is."""
     torch.set_default_dtype(torch.float32)
     single = families.build(config)
-    single.load_state_dict({name: p.detach().float() for name, p in model.named_parameters()}, strict=False)
+    single.load_state_dict(weights_of(model), strict=False)
     yield single, {k: v.float() if v.is_floating_point() else v for k, v in batch.items()}
     torch.set_default_dtype(torch.float64)
 
