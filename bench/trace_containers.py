@@ -35,13 +35,28 @@ def read_varint(data, at):
 def read_tide(path):
     """The program's op names, and per run (step, micro-batch, [(op, start, end)])."""
     data = open(path, "rb").read()
-    at, names, runs, times_bytes = 16, [], [], 0
+    at, texts, names, runs, times_bytes = 16, [], [], [], 0
+
+    def name(place):
+        text, place = read_varint(payload, place)
+        if not text & 1:
+            return texts[text >> 1], place
+        number, place = read_varint(payload, place)
+        return f"{texts[text >> 1]} #{number}", place
+
     while at + 12 <= len(data):
         kind, size, _ = struct.unpack_from("<III", data, at)
         payload = data[at + 12 : at + 12 + size]
         at += 12 + size
-        if kind == 1:
-            names = [row[0] for row in json.loads(payload)["program"]]
+        if kind == 4:
+            texts += json.loads(payload)
+        if kind == 5:
+            place = 0
+            while place < len(payload):
+                op, place = name(place)
+                names.append(op)
+                for skip in name, name, lambda p: read_varint(payload, p):
+                    _, place = skip(place)
         if kind == 2:
             step, end, micro, first, count, _ = struct.unpack_from("<qqiiii", payload)
             times_bytes += 12 + size

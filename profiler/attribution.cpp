@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <unordered_map>
 
 #include "base/error.h"
+#include "base/live_bytes.h"
 #include "base/median.h"
 
 namespace tidemark {
@@ -17,19 +19,22 @@ std::string cut(const std::string& module, int depth) {
 }
 
 std::vector<OpKindTime> op_kind_times(const Trace& trace) {
-  const auto medians = median_op_seconds(trace);
-  std::map<std::string, OpKindTime> kinds;
-  for (const ProgramStep& s : trace.program()) {
+  const std::vector<double> seconds = program_step_seconds(trace);
+  std::unordered_map<Name, OpKindTime> kinds;
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    const ProgramStep& s = trace.program()[i];
     OpKindTime& k = kinds[s.kind];
-    k.kind = s.kind;
     ++k.calls;
-    const auto it = medians.find(s.op);
-    if (it == medians.end()) continue;
-    k.seconds += it->second;
-    if (s.recompute) k.recompute_seconds += it->second;
+    if (seconds[i] < 0) continue;
+    k.seconds += seconds[i];
+    if (s.recompute) k.recompute_seconds += seconds[i];
   }
   std::vector<OpKindTime> rows;
-  for (auto& [name, row] : kinds) rows.push_back(row);
+  for (auto& [name, row] : kinds) {
+    rows.push_back(row);
+    rows.back().kind = name;
+  }
+  std::ranges::sort(rows, {}, &OpKindTime::kind);
   std::stable_sort(rows.begin(), rows.end(),
                    [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
   return rows;
@@ -57,7 +62,9 @@ int64_t covered_bytes(const Trace& trace) {
   return covered;
 }
 
-void compare_with_driver(const Trace& trace, const std::vector<MemorySample>& timeline, Attribution& a) {
+/// `live`: bytes at each step of the program; `times`: when it ran.
+void compare_with_driver(const Trace& trace, const std::vector<int64_t>& live,
+                         const std::vector<TimeSpan>& times, Attribution& a) {
   const nlohmann::json& m = trace.metadata();
   const auto number = [&](const char* key) {
     const auto it = m.find(key);
@@ -66,13 +73,27 @@ void compare_with_driver(const Trace& trace, const std::vector<MemorySample>& ti
   a.device_used_bytes = number("device_used_bytes");
   if (a.device_used_bytes <= 0) return;
   const int64_t time = number("device_used_at_ns");
-  auto then = std::upper_bound(timeline.begin(), timeline.end(), time,
-                               [](int64_t t, const MemorySample& s) { return t < s.time_ns; });
-  if (then != timeline.begin()) --then;
-  a.device_explained_bytes = then->total();
-  a.device_used_ms = (static_cast<double>(time) - static_cast<double>(timeline.front().time_ns)) * 1e-6;
+  auto then = std::ranges::upper_bound(times, time, {}, &TimeSpan::start_ns);
+  if (then != times.begin()) --then;
+  a.device_explained_bytes = live[static_cast<size_t>(then - times.begin())];
+  a.device_used_ms = (static_cast<double>(time) - static_cast<double>(times.front().start_ns)) * 1e-6;
   const auto used = static_cast<double>(a.device_used_bytes);
   a.coverage = std::max(0.0, 1 - std::abs(used - static_cast<double>(a.device_explained_bytes)) / used);
+}
+
+void find_peak(const Trace& trace, Attribution& a) {
+  const std::vector<TimeSpan> times = trace.program_times(a.training_step);
+  const std::vector<int64_t> live = live_in_all(trace.buffers(), times.size());
+  const auto peak = std::ranges::max_element(live);
+  a.peak_step = static_cast<int32_t>(peak - live.begin());
+  a.peak_bytes = *peak;
+  a.peak_ms = (static_cast<double>(times[static_cast<size_t>(a.peak_step)].start_ns) -
+               static_cast<double>(times.front().start_ns)) *
+              1e-6;
+  if (a.arena_resident_bytes > 0)
+    a.coverage = std::min(
+        1.0, static_cast<double>(covered_bytes(trace)) / static_cast<double>(a.arena_resident_bytes));
+  compare_with_driver(trace, live, times, a);
 }
 
 }  // namespace
@@ -84,18 +105,13 @@ Attribution attribute(const Trace& trace, int module_depth, size_t values) {
   Attribution a;
   a.training_step = trace.steps().back().number;
   a.arena_resident_bytes = trace.steps().back().arena_resident_bytes;
-  const std::vector<MemorySample> timeline = trace.timeline(a.training_step);
-  const auto peak = std::max_element(timeline.begin(), timeline.end(),
-                                     [](const auto& x, const auto& y) { return x.total() < y.total(); });
-  a.peak_step = peak->step;
-  a.peak_bytes = peak->total();
-  a.categories = peak->bytes;
-  a.peak_ms = (static_cast<double>(peak->time_ns) - static_cast<double>(timeline.front().time_ns)) * 1e-6;
+  find_peak(trace, a);
 
   std::map<std::string, int64_t> modules;
   for (const TraceBuffer& b : trace.buffers()) {
     a.arena_bytes = std::max(a.arena_bytes, b.offset + b.bytes);
     if (!lives_at(b, a.peak_step)) continue;
+    a.categories[static_cast<size_t>(b.category)] += b.bytes;
     modules[cut(b.module, module_depth)] += b.bytes;
     a.largest.push_back(b);
   }
@@ -107,10 +123,6 @@ Attribution attribute(const Trace& trace, int module_depth, size_t values) {
   if (a.largest.size() > values) a.largest.resize(values);
   a.op_kinds = op_kind_times(trace);
   a.step_seconds = median_step_seconds(trace.steps());
-  if (a.arena_resident_bytes > 0)
-    a.coverage = std::min(
-        1.0, static_cast<double>(covered_bytes(trace)) / static_cast<double>(a.arena_resident_bytes));
-  compare_with_driver(trace, timeline, a);
   return a;
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "profiler/trace_format.h"
+#include "profiler/trace_tables.h"
 
 namespace tidemark {
 namespace {
@@ -22,88 +23,67 @@ T read_as(std::span<const std::byte> bytes) {
   return value;
 }
 
-/// More than any machine has, and so little that sums of it do not overflow.
-constexpr int64_t kMostBytes = int64_t{1} << 60;
-
-template <typename T>
-T integer(const json& number, const std::string& path) {
-  if (!number.is_number_integer()) throw unreadable(path, "its tables are damaged: not an integer");
-  return number.get<T>();
-}
-
-TraceBuffer buffer_from(const json& row, int32_t steps, const std::string& path) {
-  TraceBuffer b;
-  row.at(0).get_to(b.name);
-  row.at(1).get_to(b.type);
-  row.at(2).get_to(b.op);
-  row.at(3).get_to(b.module);
-  b.category = category_from(row.at(4).get<std::string>(), path + ", buffer '" + b.name + "'");
-  b.bytes = integer<int64_t>(row.at(5), path);
-  b.offset = integer<int64_t>(row.at(6), path);
-  b.first_step = integer<int32_t>(row.at(7), path);
-  b.last_step = integer<int32_t>(row.at(8), path);
-  row.at(9).get_to(b.persistent);
-  const bool placed = b.bytes >= 0 && b.bytes <= kMostBytes && b.offset >= 0 && b.offset <= kMostBytes;
-  if (!placed || b.first_step < 0 || b.last_step < b.first_step || b.last_step >= steps)
-    throw unreadable(path, "the size, place or life of buffer '" + b.name + "' cannot be");
-  return b;
-}
-
-ProgramStep step_from(const json& row, const std::string& path) {
-  ProgramStep s;
-  row.at(0).get_to(s.op);
-  row.at(1).get_to(s.kind);
-  row.at(2).get_to(s.module);
-  s.phase = phase_from(row.at(3).get<std::string>(), path + ", op '" + s.op + "'");
-  row.at(4).get_to(s.recompute);
-  return s;
-}
-
 }  // namespace
 
 struct Trace::State {
   std::string path;
   std::unique_ptr<MappedFile> file;
-  json metadata;
-  std::vector<TraceBuffer> buffers;
-  std::vector<ProgramStep> program;
+  uint32_t version = 0;
+  tide::Tables tables;
+  tide::TablesDecoder decoder{path, tables};
   std::vector<Run> runs;
   std::vector<TrainingStep> steps;
   std::string damage;
-  size_t position = 0;  ///< of the next frame
-  /// The file's beginning, up to the checksum of its tables: what tells it from another one.
-  std::array<std::byte, tide::kFileHeaderBytes + sizeof(tide::FrameHeader)> head;
+  size_t position = 0;    ///< of the next frame
+  size_t tables_end = 0;  ///< where the first frame after the tables begins
 
   void read_frames();
-  void read_tables(std::span<const std::byte> payload);
+  bool read_frame(uint32_t type, std::span<const std::byte> payload);
+  bool read_tables(uint32_t type, std::span<const std::byte> payload);
   bool read_run(std::span<const std::byte> payload);
+  bool same_tables(std::span<const std::byte> other) const;
 };
 
-void Trace::State::read_tables(std::span<const std::byte> payload) {
-  const auto* text = reinterpret_cast<const char*>(payload.data());
-  try {
-    const json tables = json::parse(text, text + payload.size());
-    metadata = tables.at("metadata");
-    if (!metadata.is_object() || !metadata.value("model", json("")).is_string())
-      throw unreadable(path, "its metadata are damaged");
-    for (const json& row : tables.at("program")) program.push_back(step_from(row, path));
-    int64_t total = 0;
-    for (const json& row : tables.at("buffers")) {
-      buffers.push_back(buffer_from(row, static_cast<int32_t>(program.size()), path));
-      total += buffers.back().bytes;
-      if (total > kMostBytes) throw unreadable(path, "its buffers are larger than any memory");
-    }
-  } catch (const json::exception& e) {
-    throw unreadable(path, std::string("its tables are damaged: ") + e.what());
-  }
+bool Trace::State::read_tables(uint32_t type, std::span<const std::byte> payload) {
+  if (version != tide::kOneFrame) return decoder.read(type, payload);
+  if (type != tide::kTables) return false;
+  decoder.read_one_frame(payload);
+  return true;
 }
 
 bool Trace::State::read_run(std::span<const std::byte> payload) {
   if (payload.size() < sizeof(tide::RunHeader)) return false;
   const auto h = read_as<tide::RunHeader>(payload);
-  if (h.first < 0 || h.count <= 0 || h.first > static_cast<int32_t>(program.size()) - h.count) return false;
+  if (h.first < 0 || h.count <= 0 || h.first > static_cast<int32_t>(tables.program.size()) - h.count)
+    return false;
   runs.push_back({h.training_step, h.micro_batch, h.first, h.count, h.start_ns,
                   payload.subspan(sizeof(tide::RunHeader))});
+  return true;
+}
+
+bool Trace::State::read_frame(uint32_t type, std::span<const std::byte> payload) {
+  if (!decoder.complete()) {
+    if (!read_tables(type, payload)) return false;
+    tables_end = static_cast<size_t>(payload.data() - file->bytes().data()) + payload.size();
+    return true;
+  }
+  if (type == tide::kRun) return read_run(payload);
+  if (type != tide::kStep || payload.size() != tide::kStepBytes) return false;
+  steps.push_back(read_as<TrainingStep>(payload));
+  return true;
+}
+
+/// Whether the frames of the tables are these ones, by their checksums.
+bool Trace::State::same_tables(std::span<const std::byte> other) const {
+  const std::span<const std::byte> own = file->bytes();
+  const auto differ = [&](size_t at, size_t count) {
+    return std::memcmp(own.data() + at, other.data() + at, count) != 0;
+  };
+  if (other.size() < tables_end || differ(0, tide::kFileHeaderBytes)) return false;
+  for (size_t at = tide::kFileHeaderBytes; at < tables_end;) {
+    if (differ(at, sizeof(tide::FrameHeader))) return false;
+    at += sizeof(tide::FrameHeader) + read_as<tide::FrameHeader>(own.subspan(at)).bytes;
+  }
   return true;
 }
 
@@ -127,16 +107,7 @@ void Trace::State::read_frames() {
       damage = "a record fails its checksum" + where;
       return;
     }
-    bool good = true;
-    if (header.type == tide::kTables && program.empty())
-      read_tables(payload);
-    else if (header.type == tide::kRun && !program.empty())
-      good = read_run(payload);
-    else if (header.type == tide::kStep && payload.size() == tide::kStepBytes)
-      steps.push_back(read_as<TrainingStep>(payload));
-    else
-      good = false;
-    if (!good) {
+    if (!read_frame(header.type, payload)) {
       damage = "a record makes no sense" + where;
       return;
     }
@@ -151,13 +122,15 @@ Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
   const std::span<const std::byte> all = s.file->bytes();
   if (all.size() < tide::kFileHeaderBytes || std::memcmp(all.data(), tide::kMagic, sizeof tide::kMagic) != 0)
     throw unreadable(path, "it is not a .tide trace");
-  if (const auto version = read_as<uint32_t>(all.subspan(sizeof tide::kMagic)); version != tide::kVersion)
-    throw unreadable(path, "it is of version " + std::to_string(version) + ", this program reads version " +
+  s.version = read_as<uint32_t>(all.subspan(sizeof tide::kMagic));
+  if (s.version != tide::kVersion && s.version != tide::kOneFrame)
+    throw unreadable(path, "it is of version " + std::to_string(s.version) +
+                               ", this program reads versions " + std::to_string(tide::kOneFrame) + " and " +
                                std::to_string(tide::kVersion));
   s.position = tide::kFileHeaderBytes;
   s.read_frames();
-  if (s.program.empty()) throw unreadable(path, "it ends before its tables");
-  std::memcpy(s.head.data(), all.data(), s.head.size());
+  if (!s.decoder.complete())
+    throw unreadable(path, "it ends before its tables" + (s.damage.empty() ? "" : ": " + s.damage));
 }
 
 Trace::~Trace() = default;
@@ -167,13 +140,13 @@ const std::string& Trace::path() const {
   return state_->path;
 }
 const json& Trace::metadata() const {
-  return state_->metadata;
+  return state_->tables.metadata;
 }
 const std::vector<TraceBuffer>& Trace::buffers() const {
-  return state_->buffers;
+  return state_->tables.buffers;
 }
 const std::vector<ProgramStep>& Trace::program() const {
-  return state_->program;
+  return state_->tables.program;
 }
 const std::vector<Run>& Trace::runs() const {
   return state_->runs;
@@ -190,8 +163,7 @@ bool Trace::refresh() {
   const size_t before = s.position;
   auto mapped = std::make_unique<MappedFile>(s.path, "cannot read the trace");
   if (mapped->bytes().size() < before) throw unreadable(s.path, "it was cut while it was read");
-  if (std::memcmp(mapped->bytes().data(), s.head.data(), s.head.size()) != 0)
-    throw unreadable(s.path, "another one has taken its place");
+  if (!s.same_tables(mapped->bytes())) throw unreadable(s.path, "another one has taken its place");
   const std::byte* old_base = s.file->bytes().data();
   for (Run& r : s.runs)  // the map may have moved
     r.encoded = mapped->bytes().subspan(static_cast<size_t>(r.encoded.data() - old_base), r.encoded.size());

@@ -12,21 +12,23 @@
 
 #include "base/category.h"
 #include "base/clock.h"
+#include "base/name.h"
 
 namespace tidemark {
 
 /// A value, or an op's workspace, in its place in the arena, and the steps of the program (not of the
 /// training) it lives through. Of values that are updated in place the next one begins where one ends.
 struct TraceBuffer {
-  std::string name;    ///< of the value; of a workspace "<op> (workspace)"
-  std::string type;    ///< "f32[1024, 256]"; empty for a workspace
-  std::string op;      ///< that made it; empty for what lives all the time
-  std::string module;  ///< dotted path
+  Name name;    ///< of the value; of a workspace "<op> (workspace)"
+  Name type;    ///< "f32[1024, 256]"; empty for a workspace
+  Name op;      ///< that made it; empty for what lives all the time
+  Name module;  ///< dotted path
   Category category = Category::activation;
   int64_t bytes = 0;                      ///< what it occupies, alignment included
   int64_t offset = 0;                     ///< in the arena
   int32_t first_step = 0, last_step = 0;  ///< program steps, inclusive
   bool persistent = false;
+  bool operator==(const TraceBuffer&) const = default;
 };
 
 inline bool lives_at(const TraceBuffer& b, int32_t step) {
@@ -36,11 +38,12 @@ inline bool lives_at(const TraceBuffer& b, int32_t step) {
 /// One op of the program, in execution order. The program is what a plan fixes: it is the same in every
 /// training step.
 struct ProgramStep {
-  std::string op;      ///< unique name
-  std::string kind;    ///< entry in the op registry
-  std::string module;  ///< dotted path
+  Name op;      ///< unique name
+  Name kind;    ///< entry in the op registry
+  Name module;  ///< dotted path
   Phase phase = Phase::forward;
   bool recompute = false;
+  bool operator==(const ProgramStep&) const = default;
 };
 
 /// One execution of the consecutive program steps [first, first + count).
@@ -60,16 +63,8 @@ struct TrainingStep {
   int64_t process_resident_bytes = 0;  ///< of the whole process
 };
 
-/// Bytes per category from a moment on.
-struct MemorySample {
-  int64_t time_ns = 0;
-  int32_t step = 0;  ///< program step that begins here
-  CategoryBytes bytes{};
-  int64_t total() const { return tidemark::total(bytes); }
-};
-
-/// A trace mapped from its file. Damage (a cut tail, a flipped bit, a writer that was killed) ends it
-/// early: what comes before is kept and damage() says what was lost.
+/// A trace mapped from its file, of this version or an older one. Damage (a cut tail, a flipped bit, a writer
+/// that was killed) ends it early: what comes before is kept and damage() says what was lost.
 class Trace {
  public:
   /// Throws Error if the file cannot be opened, is not a trace, or ends before its tables.
@@ -92,20 +87,21 @@ class Trace {
   /// `training_step` must be one that steps() lists.
   std::vector<TimeSpan> program_times(int64_t training_step) const;
 
-  /// Bytes by category in the course of a training step, one sample per program step.
-  std::vector<MemorySample> timeline(int64_t training_step) const;
-
   /// Reads what the writer has appended since; returns whether there was anything. Throws Error, and keeps
   /// what it has, where the file is gone, was cut, or is another trace by now.
   bool refresh();
 
  private:
   struct State;
+  void times(const Run& run, std::span<TimeSpan> out) const;
+
   std::unique_ptr<State> state_;
 };
 
-/// Median seconds of each op by name over the training steps, the first (cold) one left out where there
-/// are more.
+/// Median seconds of each op over the training steps, the first (cold) one left out where there are more: for
+/// each step of the program that of its op. Negative: it never ran.
+std::vector<double> program_step_seconds(const Trace& trace);
+/// The same by the op's name, for those that ran.
 std::unordered_map<std::string, double> median_op_seconds(const Trace& trace);
 
 }  // namespace tidemark

@@ -1,38 +1,35 @@
 #include <algorithm>
-#include <map>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
-#include "base/live_bytes.h"
 #include "base/median.h"
 #include "profiler/trace.h"
+#include "profiler/trace_format.h"
 
 namespace tidemark {
 
-std::vector<TimeSpan> Trace::times(const Run& run) const {
-  std::vector<TimeSpan> spans;
-  spans.reserve(static_cast<size_t>(run.count));
-  size_t at = 0;
+void Trace::times(const Run& run, std::span<TimeSpan> out) const {
+  tide::VarintReader encoded(run.encoded);
   const auto varint = [&] {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at == run.encoded.size()) break;
-      const auto byte = static_cast<uint64_t>(run.encoded[at++]);
-      value |= (byte & 0x7f) << shift;
-      if (!(byte & 0x80)) return static_cast<int64_t>(value & INT64_MAX);
-    }
-    throw Error("cannot read the trace", path(),
-                "the times of training step " + std::to_string(run.training_step) + " are damaged",
-                "record it again with 'tidemark profile --out'");
+    const uint64_t value = encoded.next();
+    if (!encoded.good())
+      throw Error("cannot read the trace", path(),
+                  "the times of training step " + std::to_string(run.training_step) + " are damaged",
+                  "record it again with 'tidemark profile --out'");
+    return static_cast<int64_t>(value & INT64_MAX);
   };
   int64_t end = run.start_ns;
-  for (int32_t i = 0; i < run.count; ++i) {
-    TimeSpan t;
+  for (TimeSpan& t : out) {
     t.start_ns = end + std::min(varint(), INT64_MAX - std::max<int64_t>(end, 0));
     t.end_ns = t.start_ns + std::min(varint(), INT64_MAX - std::max<int64_t>(t.start_ns, 0));
     end = t.end_ns;
-    spans.push_back(t);
   }
+}
+
+std::vector<TimeSpan> Trace::times(const Run& run) const {
+  std::vector<TimeSpan> spans(static_cast<size_t>(run.count));
+  times(run, spans);
   return spans;
 }
 
@@ -42,8 +39,7 @@ std::vector<TimeSpan> Trace::program_times(int64_t training_step) const {
   for (const Run& run : runs()) {
     if (run.training_step != training_step) continue;
     found = true;
-    const std::vector<TimeSpan> part = times(run);
-    std::copy(part.begin(), part.end(), all.begin() + run.first);
+    times(run, std::span(all).subspan(static_cast<size_t>(run.first), static_cast<size_t>(run.count)));
   }
   if (!found)
     throw Error("cannot show the trace", path(), "it has no training step " + std::to_string(training_step),
@@ -51,31 +47,54 @@ std::vector<TimeSpan> Trace::program_times(int64_t training_step) const {
   return all;
 }
 
-std::vector<MemorySample> Trace::timeline(int64_t training_step) const {
-  const std::vector<TimeSpan> times = program_times(training_step);
-  const std::vector<CategoryBytes> live = live_by_category(buffers(), times.size());
-  std::vector<MemorySample> samples(times.size());
-  for (size_t i = 0; i < samples.size(); ++i)
-    samples[i] = {.time_ns = times[i].start_ns, .step = static_cast<int32_t>(i), .bytes = live[i]};
-  return samples;
-}
-
-std::unordered_map<std::string, double> median_op_seconds(const Trace& trace) {
+std::vector<double> program_step_seconds(const Trace& trace) {
+  const std::vector<ProgramStep>& program = trace.program();
   int64_t first = INT64_MAX, last = INT64_MIN;
   for (const Run& run : trace.runs()) {
     first = std::min(first, run.training_step);
     last = std::max(last, run.training_step);
   }
-  std::map<std::string, std::vector<int64_t>> durations;
+  const auto counts = [&](const Run& run) { return run.training_step != first || last == first; };
+
+  // Steps of one op, which may run again, side by side; their durations, too.
+  std::vector<uint32_t> by_op(program.size());
+  std::iota(by_op.begin(), by_op.end(), 0);
+  std::ranges::stable_sort(by_op, {}, [&](uint32_t step) { return program[step].op.key(); });
+  std::vector<size_t> place(program.size());  // of a step's next duration; first their number
+  for (const Run& run : trace.runs())
+    if (counts(run))
+      for (int32_t i = 0; i < run.count; ++i) ++place[static_cast<size_t>(run.first + i)];
+  size_t total = 0;
+  for (const uint32_t step : by_op) total += std::exchange(place[step], total);
+  std::vector<int64_t> durations(total);
   for (const Run& run : trace.runs()) {
-    if (run.training_step == first && last > first) continue;
+    if (!counts(run)) continue;
     const std::vector<TimeSpan> times = trace.times(run);
     for (size_t i = 0; i < times.size(); ++i)
-      durations[trace.program()[static_cast<size_t>(run.first) + i].op].push_back(times[i].end_ns -
-                                                                                  times[i].start_ns);
+      durations[place[static_cast<size_t>(run.first) + i]++] = times[i].end_ns - times[i].start_ns;
   }
+
+  std::vector<double> medians(program.size(), -1);
+  auto from = durations.begin();
+  for (auto step = by_op.begin(); step != by_op.end();) {
+    const auto past = std::find_if(step, by_op.end(),
+                                   [&](uint32_t other) { return program[other].op != program[*step].op; });
+    const auto to = durations.begin() + static_cast<std::ptrdiff_t>(place[*std::prev(past)]);
+    if (from != to) {
+      const double seconds = static_cast<double>(median(std::vector<int64_t>(from, to))) * 1e-9;
+      std::for_each(step, past, [&](uint32_t same) { medians[same] = seconds; });
+    }
+    from = to;
+    step = past;
+  }
+  return medians;
+}
+
+std::unordered_map<std::string, double> median_op_seconds(const Trace& trace) {
+  const std::vector<double> seconds = program_step_seconds(trace);
   std::unordered_map<std::string, double> medians;
-  for (auto& [op, ns] : durations) medians[op] = static_cast<double>(median(std::move(ns))) * 1e-9;
+  for (size_t i = 0; i < seconds.size(); ++i)
+    if (seconds[i] >= 0) medians[trace.program()[i].op] = seconds[i];
   return medians;
 }
 

@@ -4,43 +4,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
 #include "profiler/trace_format.h"
+#include "profiler/trace_tables.h"
 
 namespace tidemark {
 namespace {
 
 using nlohmann::json;
 
-/// Names from elsewhere need not be UTF-8.
-std::string text_of(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+template <typename Row>
+TraceRows<Row> rows_of(const std::vector<Row>& rows) {
+  return {rows.size(), [&rows](size_t i) { return rows[i]; }};
 }
 
-/// A row at a time: imports have millions.
-std::string tables(const json& metadata, const std::vector<TraceBuffer>& buffers,
-                   const std::vector<ProgramStep>& program) {
-  std::string text = "{\"buffers\":[";
-  for (const TraceBuffer& b : buffers) {
-    if (&b != buffers.data()) text += ',';
-    text += text_of({b.name, b.type, b.op, b.module, name_of(b.category), b.bytes, b.offset, b.first_step,
-                     b.last_step, b.persistent});
-  }
-  text += "],\"metadata\":" + text_of(metadata) + ",\"program\":[";
-  for (const ProgramStep& s : program) {
-    if (&s != program.data()) text += ',';
-    text += text_of({s.op, s.kind, s.module, name_of(s.phase), s.recompute});
-  }
-  return text + "]}";
-}
+/// What is written at a time of the tables: of most traces all.
+constexpr size_t kPieceBytes = size_t{1} << 20;
 
 }  // namespace
 
 TraceWriter::TraceWriter(const std::string& path, const json& metadata,
                          const std::vector<TraceBuffer>& buffers, const std::vector<ProgramStep>& program)
+    : TraceWriter(path, metadata, rows_of(buffers), rows_of(program)) {}
+
+TraceWriter::TraceWriter(const std::string& path, const json& metadata, const TraceRows<TraceBuffer>& buffers,
+                         const TraceRows<ProgramStep>& program)
     : path_(path) {
   // Truncating the old file would pull it from under the readers that have it mapped.
   struct stat status = {};
@@ -49,19 +41,24 @@ TraceWriter::TraceWriter(const std::string& path, const json& metadata,
   if (descriptor_ < 0)
     throw Error("cannot write the trace", path, std::strerror(errno), "choose another place",
                 ExitCode::failure);
-  const std::string text = tables(metadata, buffers, program);
-  if (text.size() > UINT32_MAX)
-    throw Error("cannot write the trace", path, "its tables take more than 4 GiB", "record a shorter run");
   // Two varints of at most ten bytes each per op.
-  frame_.reserve(sizeof(tide::FrameHeader) + sizeof(tide::RunHeader) + 20 * program.size() + text.size() +
-                 tide::kFileHeaderBytes);
+  frame_.reserve(
+      std::max(sizeof(tide::FrameHeader) + sizeof(tide::RunHeader) + 20 * program.count, 2 * kPieceBytes));
   const uint32_t version[2] = {tide::kVersion, 0};
   put(tide::kMagic, sizeof tide::kMagic);
   put(version, sizeof version);
-  const size_t header = frame_.size();
-  frame_.resize(header + sizeof(tide::FrameHeader));
-  put(text.data(), text.size());
-  seal(header, tide::kTables);
+  tide::TablesEncoder tables(
+      [&](tide::FrameType type, std::span<const std::byte> payload) {
+        const size_t header = begin_frame();
+        put(payload.data(), payload.size());
+        end_frame(header, type);
+        if (frame_.size() >= kPieceBytes) write_out();
+      },
+      metadata, program.count, buffers.count);
+  for (size_t i = 0; i < program.count; ++i) tables.add(program.at(i));
+  for (size_t i = 0; i < buffers.count; ++i) tables.add(buffers.at(i));
+  tables.finish();
+  write_out();
 }
 
 TraceWriter::~TraceWriter() {
@@ -73,20 +70,22 @@ void TraceWriter::put(const void* data, size_t bytes) {
   frame_.insert(frame_.end(), begin, begin + bytes);
 }
 
-void TraceWriter::put_varint(uint64_t value) {
-  while (value >= 0x80) {
-    frame_.push_back(static_cast<std::byte>(value | 0x80));
-    value >>= 7;
-  }
-  frame_.push_back(static_cast<std::byte>(value));
+size_t TraceWriter::begin_frame() {
+  const size_t header = frame_.size();
+  frame_.resize(header + sizeof(tide::FrameHeader));
+  return header;
 }
 
-/// Fills in the header of the frame that begins at `header` and writes all that is pending.
-void TraceWriter::seal(size_t header, uint32_t type) {
-  const std::span<const std::byte> payload(frame_.data() + header + sizeof(tide::FrameHeader),
-                                           frame_.size() - header - sizeof(tide::FrameHeader));
+/// Fills in the header of the frame that begins at `header`.
+void TraceWriter::end_frame(size_t header, uint32_t type) {
+  const std::span<const std::byte> payload = std::span(frame_).subspan(header + sizeof(tide::FrameHeader));
+  if (payload.size() > UINT32_MAX)
+    throw Error("cannot write the trace", path_, "a record takes more than 4 GiB", "record a shorter run");
   const tide::FrameHeader h{type, static_cast<uint32_t>(payload.size()), tide::checksum(type, payload)};
   std::memcpy(frame_.data() + header, &h, sizeof h);
+}
+
+void TraceWriter::write_out() {
   const std::byte* next = frame_.data();
   size_t left = frame_.size();
   while (left > 0) {
@@ -106,22 +105,26 @@ void TraceWriter::run(int64_t training_step, int32_t micro_batch, int32_t first,
   if (times.empty()) return;
   const tide::RunHeader header{
       training_step, times.front().start_ns, micro_batch, first, static_cast<int32_t>(times.size()), 0};
-  frame_.resize(sizeof(tide::FrameHeader));
+  frame_.clear();  // of what could not be written
+  const size_t frame = begin_frame();
   put(&header, sizeof header);
   int64_t end = header.start_ns;
   for (const TimeSpan& t : times) {
-    put_varint(static_cast<uint64_t>(t.start_ns - end));
-    put_varint(static_cast<uint64_t>(t.end_ns - t.start_ns));
+    tide::put_varint(frame_, static_cast<uint64_t>(t.start_ns - end));
+    tide::put_varint(frame_, static_cast<uint64_t>(t.end_ns - t.start_ns));
     end = t.end_ns;
   }
-  seal(0, tide::kRun);
+  end_frame(frame, tide::kRun);
+  write_out();
 }
 
 void TraceWriter::step(const TrainingStep& step) {
   static_assert(sizeof(TrainingStep) == tide::kStepBytes);
-  frame_.resize(sizeof(tide::FrameHeader));
+  frame_.clear();  // of what could not be written
+  const size_t frame = begin_frame();
   put(&step, sizeof step);
-  seal(0, tide::kStep);
+  end_frame(frame, tide::kStep);
+  write_out();
 }
 
 }  // namespace tidemark

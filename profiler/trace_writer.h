@@ -1,6 +1,8 @@
 // Appends to a `.tide` trace.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,6 +11,13 @@
 
 namespace tidemark {
 
+/// A table whose rows are made when they are written.
+template <typename Row>
+struct TraceRows {
+  size_t count = 0;
+  std::function<Row(size_t)> at;
+};
+
 /// Each call appends one checksummed frame with one write(2): what a call returned from survives the
 /// death of the process, and a reader may follow along. Neither run() nor step() allocates.
 class TraceWriter {
@@ -16,6 +25,8 @@ class TraceWriter {
   /// Replaces `path`. Throws Error if it cannot be written.
   TraceWriter(const std::string& path, const nlohmann::json& metadata,
               const std::vector<TraceBuffer>& buffers, const std::vector<ProgramStep>& program);
+  TraceWriter(const std::string& path, const nlohmann::json& metadata, const TraceRows<TraceBuffer>& buffers,
+              const TraceRows<ProgramStep>& program);
   ~TraceWriter();
   TraceWriter(const TraceWriter&) = delete;
   TraceWriter& operator=(const TraceWriter&) = delete;
@@ -26,8 +37,9 @@ class TraceWriter {
 
  private:
   void put(const void* data, size_t bytes);
-  void put_varint(uint64_t value);
-  void seal(size_t header, uint32_t type);
+  size_t begin_frame();
+  void end_frame(size_t header, uint32_t type);
+  void write_out();
 
   std::string path_;
   int descriptor_ = -1;

@@ -59,7 +59,7 @@ void describe(const Graph& graph, const Occupant& occupant, TraceBuffer& row) {
     row.module = graph.op(occupant.maker).module;
   }
   if (occupant.value == kNone) {
-    row.name = row.op + " (workspace)";
+    row.name = row.op.str() + " (workspace)";
     return;
   }
   const Value& value = graph.value(occupant.value);

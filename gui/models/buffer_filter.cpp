@@ -31,11 +31,9 @@ bool BufferFilter::filterAcceptsRow(int row, const QModelIndex&) const {
   const TraceBuffer& b = table_->buffer(row);
   if (!visible_[static_cast<size_t>(b.category)]) return false;
   const auto occurs = [&](const QString& word) {
-    for (const std::string_view text :
-         {std::string_view(b.name), std::string_view(b.op), std::string_view(b.module), name_of(b.category)})
-      if (QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size()))
-              .contains(word, Qt::CaseInsensitive))
-        return true;
+    for (const std::string& text :
+         {b.name.str(), b.op.str(), b.module.str(), std::string(name_of(b.category))})
+      if (QString::fromStdString(text).contains(word, Qt::CaseInsensitive)) return true;
     return false;
   };
   return std::ranges::all_of(words_, occurs);

@@ -41,10 +41,10 @@ QString buffer_rows(const StepClock& clock, size_t segment, const TraceBuffer& b
 
 QString op_rows(const Scene& scene, const Segment& s) {
   const ProgramStep& step = scene.main.program->steps[static_cast<size_t>(s.step)];
-  const std::string kind = step.kind.empty() ? "" : " (" + step.kind + ")";
+  const std::string kind = step.kind.empty() ? "" : " (" + step.kind.str() + ")";
   const std::string when = fine_seconds(s.time) + ", step " + format_count(s.step);
   QString rows = row("at", text(when + count_of_micro_batch(scene, s)));
-  rows += row("op", text(step.op + kind));
+  rows += row("op", text(step.op.str() + kind));
   rows += row("phase", text(std::string(name_of(step.phase)) + (step.recompute ? ", recomputed" : "")));
   rows += row("takes", text(format_seconds(s.seconds)));
   return rows + row("live", text(format_bytes(total(scene.main.program->live[static_cast<size_t>(s.step)]))));

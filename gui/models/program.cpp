@@ -25,7 +25,7 @@ TraceBuffer buffer_of(const PlannedBuffer& b, const PlanTimeline& plan) {
   // What lives always is known by the parameter or state that it holds, not by that one's update.
   row.name = b.values.empty() ? op + " (workspace)" : b.persistent ? b.values.front() : b.values.back();
   if (!b.persistent) row.op = op;
-  row.module = module_of(b.persistent ? row.name : op);
+  row.module = module_of(b.persistent ? row.name.str() : op);
   row.category = b.category;
   row.bytes = b.bytes;
   row.offset = b.offset;

@@ -115,7 +115,7 @@ void BufferPanel::show_caption() {
   const Curve& curve = state_.scene().main;
   if (curve.clock.empty()) return;
   const Segment& s = curve.clock[state_.cursor()];
-  const std::string& op = curve.program->steps[static_cast<size_t>(s.step)].op;
+  const std::string op = curve.program->steps[static_cast<size_t>(s.step)].op;
   caption_->setText(tr("<b>%1 buffers, %2</b>, live at %3 while %4 runs")
                         .arg(QString::fromStdString(format_count(filter_->rowCount())),
                              QString::fromStdString(format_bytes(filter_->bytes())),

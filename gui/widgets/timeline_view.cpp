@@ -103,7 +103,7 @@ void TimelineView::paint_peak(QPainter& painter, const PlotGeometry& plot) const
   painter.setBrush(theme::kText);
   painter.drawEllipse(top, 5, 5);
   const std::string text = "peak " + format_bytes(bytes) + " at " + format_seconds(s.time) + ", " +
-                           curve.program->steps[static_cast<size_t>(s.step)].op;
+                           curve.program->steps[static_cast<size_t>(s.step)].op.str();
   const bool right = top.x() > plot.area.center().x();
   paint_plate(painter, plot.area, top + QPointF(right ? -10 : 10, -16), QString::fromStdString(text),
               theme::kText, right ? Qt::AlignRight : Qt::AlignLeft);

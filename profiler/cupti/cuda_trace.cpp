@@ -230,7 +230,7 @@ class TraceBuilder {
   std::vector<bool> of_allocator_;  ///< of lives_: they are its segments
   MemoryRecording recording_;
   Ranges ranges_;
-  std::pair<std::string, std::string> step_;  ///< op and module of a step of memory operations; else empty
+  std::pair<Name, Name> step_;  ///< op and module of a step of memory operations; else empty
 };
 
 }  // namespace

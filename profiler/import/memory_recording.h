@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/numbering.h"
 #include "profiler/import/held_ranges.h"
 #include "profiler/trace.h"
 
@@ -18,20 +19,22 @@ namespace tidemark {
 class MemoryRecording {
  public:
   struct Op {
-    std::string name;    ///< steps are named "<name> #<step>"
-    std::string module;  ///< dotted path
+    Name name;    ///< steps are named "<name> #<step>"
+    Name module;  ///< dotted path
     Phase phase = Phase::forward;
+    bool operator==(const Op&) const = default;
   };
 
   /// Whose memory it is, where the recorder knows.
   struct Owner {
-    std::string name, module;
+    Name name, module;
     Category category = Category::runtime;
+    bool operator==(const Owner&) const = default;
   };
 
   /// Steps begin in order; a time before the one before is taken for the same.
   void begin_step(const Op& op, TimeSpan time);
-  bool empty() const { return program_.empty(); }  ///< no step yet
+  bool empty() const { return steps_.empty(); }  ///< no step yet
   /// When the step that began last ends.
   int64_t end_ns() const { return times_.empty() ? 0 : times_.back().end_ns; }
 
@@ -57,28 +60,48 @@ class MemoryRecording {
   int64_t open_at_start() const { return open_at_start_; }  ///< buffers
   int64_t open_at_end() const { return static_cast<int64_t>(live_.size()); }
   int64_t buffers() const { return static_cast<int64_t>(buffers_.size()); }
-  int64_t steps() const { return static_cast<int64_t>(program_.size()); }
+  int64_t steps() const { return static_cast<int64_t>(steps_.size()); }
 
   /// Writes it as one training step. `resident_bytes`: the most that the device's allocator held; 0:
   /// unknown. Throws Error if the file cannot be written.
   void write(const std::string& path, const nlohmann::json& metadata, int64_t resident_bytes);
 
  private:
+  static constexpr uint32_t kStep = UINT32_MAX;
+  /// Recordings have millions.
+  struct Buffer {
+    uint64_t place = 0;  ///< address; from place() on the offset
+    int64_t bytes = 0;
+    int32_t first_step = 0, last_step = 0;
+    uint32_t owner = kStep;  ///< in owners_; kStep: the first step is
+    bool has_maker = false;  ///< the first step
+    bool persistent = false;
+  };
+  struct Phases;
+  struct Hash {
+    size_t operator()(const Op& op) const;
+    size_t operator()(const Owner& owner) const;
+  };
+
+  int32_t last_step() const { return static_cast<int32_t>(steps_.size()) - 1; }
+  const Op& op(int32_t step) const { return ops_[steps_[static_cast<size_t>(step)]]; }
+  Name step_name(int32_t step) const { return Name::numbered(op(step).name, step); }
   void split(int64_t time_ns);
-  void add(uint64_t address, TraceBuffer buffer, bool category_known);
-  void add_existing(uint64_t address, int64_t bytes, const std::string& name, Category category);
+  void add_existing(uint64_t address, int64_t bytes, const Name& name, Category category);
   void add_persistent(uint64_t address, int64_t bytes, const Owner& owner);
   void add_unused();
   void place();
+  Category infer_category(const Buffer& buffer, const Phases& phases) const;
+  ProgramStep program_step(int32_t step) const;
+  TraceBuffer trace_buffer(const Buffer& buffer, const Phases& phases) const;
 
-  std::vector<ProgramStep> program_;
-  std::vector<TimeSpan> times_;
-  std::vector<TraceBuffer> buffers_;
-  std::vector<uint64_t> addresses_;  ///< of buffers_
-  std::vector<bool> category_known_;
+  Numbering<Op, Hash> ops_;
+  std::vector<uint32_t> steps_;  ///< in ops_
+  std::vector<TimeSpan> times_;  ///< of steps_
+  Numbering<Owner, Hash> owners_;
+  std::vector<Buffer> buffers_;
   std::unordered_map<uint64_t, size_t> live_;  ///< address to buffer
   HeldRanges held_;                            ///< in steps
-  Op op_;
   bool released_in_step_ = false;
   int64_t open_at_start_ = 0;
 };

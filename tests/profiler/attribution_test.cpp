@@ -73,7 +73,7 @@ TEST_F(AttributionTest, AgreesWithCountingStepByStep) {
     std::map<std::string, int64_t> modules;
     for (const TraceBuffer& b : sample.buffers)
       if (b.first_step <= a.peak_step && a.peak_step <= b.last_step)
-        modules[b.module.substr(0, 6)] += b.bytes;
+        modules[b.module.str().substr(0, 6)] += b.bytes;
     int64_t sum = 0;
     for (const NamedBytes& m : a.modules) {
       EXPECT_EQ(m.bytes, modules.at(m.name));

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <cstring>
+#include <functional>
 #include <random>
 #include <set>
 
@@ -21,7 +22,7 @@ using ::testing::HasSubstr;
 /// Everything a reader can ask for.
 void read_all(const Trace& trace) {
   for (const auto& run : trace.runs()) trace.times(run);
-  for (const TrainingStep& step : trace.steps()) trace.timeline(step.number);
+  for (const TrainingStep& step : trace.steps()) trace.program_times(step.number);
   median_op_seconds(trace);
   const Attribution attribution = attribute(trace);
   std::ostringstream text;
@@ -38,9 +39,33 @@ std::string frame(uint32_t type, const std::string& payload) {
   return text + payload;
 }
 
-std::string file_header() {
-  return std::string("TIDEMARK") + std::string("\x01\0\0\0\0\0\0\0", 8);
+std::string file_header(char version) {
+  return std::string("TIDEMARK") + version + std::string(7, '\0');
 }
+
+std::string varints(const std::vector<uint64_t>& numbers) {
+  std::vector<std::byte> bytes;
+  for (const uint64_t n : numbers) tide::put_varint(bytes, n);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// The same tables twice: an op and a buffer.
+const json kOldTables = {{"metadata", {{"model", "x"}}},
+                         {"program", {{"op #3", "linear", "m", "forward", true}}},
+                         {"buffers", {{"b", "f32[1]", "op #3", "m", "activation", 64, 512, 0, 0, true}}}};
+
+struct TableFrames {
+  json head = {{"metadata", {{"model", "x"}}}, {"program", 1}, {"buffers", 1}};
+  json texts = {"op", "linear", "m", "b", "f32[1]"};
+  /// A name: twice its text's place, or one more and then the number that it ends in.
+  std::vector<uint64_t> program = {1, 3, 2, 4, 1 | 1 << 2};
+  std::vector<uint64_t> buffers = {6, 8, 1, 3, 4, 3 | 1 << 3, 64, 512, 0, 0};
+
+  std::string bytes() const {
+    return file_header(2) + frame(tide::kTables, head.dump()) + frame(tide::kTexts, texts.dump()) +
+           frame(tide::kProgram, varints(program)) + frame(tide::kBuffers, varints(buffers));
+  }
+};
 
 class DamageTest : public ScratchTest {
  protected:
@@ -116,7 +141,8 @@ TEST_F(DamageTest, ManyFlippedBytesNeverCrash) {
 /// Frames with good checksums and bad contents: only a program bent on it makes them.
 TEST_F(DamageTest, MadeUpFramesNeverCrash) {
   std::mt19937_64 random(4);
-  const std::string tables = whole_.substr(0, *ends_of_frames().begin());
+  Sample().write(path("tables.tide"), 0);
+  const std::string tables = bytes_of(path("tables.tide"));
   const auto number = [&]() -> int64_t {
     const int64_t choices[] = {0, 1, 2, -1, INT64_MAX, INT64_MIN, static_cast<int64_t>(random())};
     return choices[random() % std::size(choices)];
@@ -145,18 +171,28 @@ TEST_F(DamageTest, MadeUpFramesNeverCrash) {
   }
 }
 
-TEST_F(DamageTest, TablesThatCannotBeAreRefused) {
-  const json good = {{"metadata", {{"model", "x"}}},
-                     {"program", {{"op", "linear", "m", "forward", false}}},
-                     {"buffers", {{"b", "f32[1]", "op", "m", "activation", 64, 0, 0, 0, false}}}};
+TEST_F(DamageTest, TablesOfBothVersionsAreRead) {
+  const std::string old = write("old.tide", file_header(1) + frame(tide::kTables, kOldTables.dump()));
+  for (const std::string& file : {old, write("new.tide", TableFrames().bytes())}) {
+    const Trace trace(file);
+    EXPECT_EQ(trace.damage(), "");
+    EXPECT_EQ(trace.metadata(), kOldTables["metadata"]);
+    ASSERT_EQ(trace.program().size(), 1u);
+    EXPECT_EQ(trace.program()[0], (ProgramStep{"op #3", "linear", "m", Phase::forward, true}));
+    ASSERT_EQ(trace.buffers().size(), 1u);
+    EXPECT_EQ(trace.buffers()[0],
+              (TraceBuffer{"b", "f32[1]", "op #3", "m", Category::activation, 64, 512, 0, 0, true}));
+  }
+}
+
+TEST_F(DamageTest, OldTablesThatCannotBeAreRefused) {
   const auto refused = [&](const std::function<void(json&)>& change) {
-    json tables = good;
+    json tables = kOldTables;
     change(tables);
-    const std::string file = write("made.tide", file_header() + frame(tide::kTables, tables.dump()));
+    const std::string file = write("made.tide", file_header(1) + frame(tide::kTables, tables.dump()));
     const std::string message = message_of<Error>([&] { Trace{file}; });
     EXPECT_THAT(message, HasSubstr(file));
   };
-  EXPECT_NO_THROW(Trace(write("good.tide", file_header() + frame(tide::kTables, good.dump()))));
   refused([](json& t) { t = json::array(); });
   refused([](json& t) { t["metadata"] = 3; });
   refused([](json& t) { t["program"] = json::array(); });
@@ -177,18 +213,70 @@ TEST_F(DamageTest, TablesThatCannotBeAreRefused) {
   });
 }
 
+TEST_F(DamageTest, TablesThatCannotBeAreRefused) {
+  const auto refused = [&](const std::function<void(TableFrames&)>& change) {
+    TableFrames tables;
+    change(tables);
+    const std::string file = write("made.tide", tables.bytes());
+    const std::string message = message_of<Error>([&] { Trace{file}; });
+    EXPECT_THAT(message, HasSubstr(file));
+    return message;
+  };
+  for (const char* rows : {"program", "buffers"}) {
+    for (const json& count : {json(-1), json(1.5), json("1"), json(int64_t{1} << 40), json()})
+      refused([&](TableFrames& t) { t.head[rows] = count; });
+    EXPECT_THAT(refused([&](TableFrames& t) { t.head[rows] = 2; }), HasSubstr("ends before its tables"));
+    refused([&](TableFrames& t) { t.head.erase(rows); });
+  }
+  refused([](TableFrames& t) { t.head["program"] = 0; });
+  EXPECT_THAT(refused([](TableFrames& t) { t.head["buffers"] = 0, t.head["program"] = 2; }),
+              HasSubstr("more rows"));
+  refused([](TableFrames& t) { t.head["metadata"] = 3; });
+  refused([](TableFrames& t) { t.head["metadata"]["model"] = 3; });
+  refused([](TableFrames& t) { t.texts[2] = 3; });
+  refused([](TableFrames& t) { t.texts = {"op", "linear"}; });
+  EXPECT_THAT(refused([](TableFrames& t) { t.program[2] = 10; }), HasSubstr("a name that it does not have"));
+  EXPECT_THAT(refused([](TableFrames& t) { t.program[1] = uint64_t{1} << 31; }), HasSubstr("a name"));
+  EXPECT_THAT(refused([](TableFrames& t) { t.program[4] = 8; }), HasSubstr("the phase of op 'op #3'"));
+  EXPECT_THAT(refused([](TableFrames& t) { t.program.pop_back(); }), HasSubstr("the phase of op"));
+  EXPECT_THAT(refused([](TableFrames& t) { t.program.push_back(0); }), HasSubstr("op 'op'"));
+  EXPECT_THAT(refused([](TableFrames& t) { t.buffers[5] = 16; }), HasSubstr("the category of buffer 'b'"));
+  for (const size_t field : {6, 7})
+    for (const uint64_t value : {(uint64_t{1} << 60) + 1, uint64_t{INT64_MAX} + 1, UINT64_MAX})
+      EXPECT_THAT(refused([&](TableFrames& t) { t.buffers[field] = value; }),
+                  HasSubstr("buffer 'b' cannot be"));
+  for (const size_t field : {8, 9})
+    for (const uint64_t value : {uint64_t{1}, uint64_t{1} << 31, uint64_t{1} << 32, UINT64_MAX})
+      EXPECT_THAT(refused([&](TableFrames& t) { t.buffers[field] = value; }),
+                  HasSubstr("buffer 'b' cannot be"));
+  EXPECT_THAT(refused([](TableFrames& t) {
+                t.head["buffers"] = 9;
+                t.buffers[6] = uint64_t{1} << 60;
+                for (int i = 0; i < 3; ++i)
+                  t.buffers.insert(t.buffers.end(), t.buffers.begin(), t.buffers.end());
+                t.buffers.insert(t.buffers.end(), t.buffers.begin(), t.buffers.begin() + 10);
+              }),
+              HasSubstr("larger than any memory"));
+}
+
 TEST_F(DamageTest, RandomTablesNeverCrash) {
   std::mt19937 random(6);
-  const std::string text = json{{"metadata", {{"model", "x"}}},
-                                {"program", {{"op", "linear", "m", "forward", false}}},
-                                {"buffers", {{"b", "f32[1]", "op", "m", "activation", 64, 0, 0, 0, false}}}}
-                               .dump();
+  const std::string text = kOldTables.dump();
   const std::string alphabet = "[]{}\",:0123456789-truefalsn\\.e";
   for (int round = 0; round < 3000; ++round) {
     std::string bent = text;
     for (int k = 0; k < 1 + round % 4; ++k)
       bent[random() % bent.size()] = alphabet[random() % alphabet.size()];
-    survive(file_header() + frame(tide::kTables, bent));
+    survive(file_header(1) + frame(tide::kTables, bent));
+  }
+  for (int round = 0; round < 3000; ++round) {
+    TableFrames tables;
+    for (int k = 0; k < 1 + round % 4; ++k) {
+      std::vector<uint64_t>& rows = random() % 2 == 0 ? tables.program : tables.buffers;
+      rows[random() % rows.size()] =
+          random() % 3 == 0 ? uint64_t{random()} << (random() % 33) : random() % 12;
+    }
+    survive(tables.bytes());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <random>
 
 #include "base/error.h"
@@ -101,14 +102,19 @@ TEST_F(LiveTest, HalfARecordIsFinishedLater) {
 }
 
 TEST_F(LiveTest, ANewTraceInItsPlaceIsNotTakenForMoreOfIt) {
-  Sample sample;
-  sample.write(path("run.tide"), 3);
-  Trace trace(path("run.tide"));
-  sample.metadata["started"] = "later";
-  sample.write(path("run.tide"), 5);
-  EXPECT_THROW(trace.refresh(), Error);
-  EXPECT_EQ(trace.steps().size(), 3u);
-  check_steps(trace);  // of the old file, which is still mapped
+  const std::function<void(Sample&)> changes[] = {[](Sample& s) { s.metadata["started"] = "later"; },
+                                                  [](Sample& s) { s.program[2].recompute = true; },
+                                                  [](Sample& s) { s.buffers[3].bytes += 64; }};
+  for (const auto& change : changes) {
+    Sample sample;
+    sample.write(path("run.tide"), 3);
+    Trace trace(path("run.tide"));
+    change(sample);
+    sample.write(path("run.tide"), 5);
+    EXPECT_THROW(trace.refresh(), Error);
+    EXPECT_EQ(trace.steps().size(), 3u);
+    check_steps(trace);  // of the old file, which is still mapped
+  }
 }
 
 }  // namespace
