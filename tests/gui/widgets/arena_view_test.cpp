@@ -52,7 +52,7 @@ TEST_F(ArenaViews, HoverTellsTheBufferUnderTheMouse) {
   const int rectangles = at_large_rectangles([&](size_t i, int32_t, QPoint corner) {
     QTest::mouseMove(&plot_, corner + QPoint(0, 40));
     QTest::mouseMove(&plot_, corner);
-    EXPECT_THAT(QToolTip::text().toStdString(), HasSubstr("<b>" + rows_[i].name + "</b>"));
+    EXPECT_THAT(QToolTip::text().toStdString(), HasSubstr("<b>" + rows_[i].name.str() + "</b>"));
   });
   EXPECT_GT(rectangles, 20);
 }
