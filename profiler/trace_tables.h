@@ -23,7 +23,7 @@ class TablesEncoder {
   /// All steps, then all buffers, then finish().
   void add(const ProgramStep& step);
   void add(const TraceBuffer& buffer);
-  void finish() { flush(kBuffers); }
+  void finish() { flush(in_buffers_ ? kBuffers : kProgram); }
 
  private:
   void put(const Name& name);

@@ -2,6 +2,7 @@
 // live through steps of a program.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -35,6 +36,8 @@ class MemoryRecording {
   /// Steps begin in order; a time before the one before is taken for the same.
   void begin_step(const Op& op, TimeSpan time);
   bool empty() const { return steps_.empty(); }  ///< no step yet
+  /// The step that began last ends; it may have been open (INT64_MAX).
+  void end_step(int64_t time_ns) { times_.back().end_ns = std::max(times_.back().start_ns, time_ns); }
   /// When the step that began last ends.
   int64_t end_ns() const { return times_.empty() ? 0 : times_.back().end_ns; }
 

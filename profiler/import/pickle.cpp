@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 #include <map>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
 
@@ -84,7 +86,7 @@ class PickleMachine {
   using Type = Pickle::Type;
 
   PickleMachine(Pickle& out, const std::string& path, const std::string& what, const Pickle::Reducer& reducer)
-      : out_(out), path_(path), what_(what), reducer_(reducer), file_(path, what), buffer_(1 << 20) {}
+      : out_(out), path_(path), what_(what), reducer_(reducer), file_(path, what), buffer_(1 << 18) {}
 
   void run() {
     if (read<uint8_t>() != kProto) fail("it does not begin as a pickle of protocol 2 or later does");
@@ -121,46 +123,47 @@ class PickleMachine {
   template <typename T>
   T read() {
     T value;
-    read_bytes(reinterpret_cast<char*>(&value), sizeof value);
+    if (size_ - at_ >= sizeof value) {
+      std::memcpy(&value, buffer_.data() + at_, sizeof value);
+      at_ += sizeof value;
+    } else {
+      read_bytes(reinterpret_cast<char*>(&value), sizeof value);
+    }
     return value;
   }
-  /// No more memory than the file has bytes, whatever length it claims.
-  std::string read_string(uint64_t length) {
-    std::string text;
-    while (text.size() < length) {
-      const size_t had = text.size(), piece = std::min<uint64_t>(length - had, 1 << 20);
-      text.resize(had + piece);
-      read_bytes(text.data() + had, piece);
+  /// Valid until the next one is read. No more memory than the file has bytes, whatever length it claims.
+  std::string_view read_string(uint64_t length) {
+    if (length <= size_ - at_) return {buffer_.data() + std::exchange(at_, at_ + length), length};
+    long_string_.clear();
+    while (long_string_.size() < length) {
+      const size_t had = long_string_.size(), piece = std::min<uint64_t>(length - had, 1 << 20);
+      long_string_.resize(had + piece);
+      read_bytes(long_string_.data() + had, piece);
     }
-    return text;
+    return long_string_;
   }
 
   // --- values
   void push(Value v) { stack_.push_back(v); }
   void push(Type type, int64_t integer) { push({.type = type, .index = 0, .integer = integer}); }
-  void push_string(Type type, std::string text) {
-    push({.type = type, .index = intern(std::move(text)), .integer = 0});
+  void push_string(Type type, std::string_view text) {
+    push({.type = type, .index = intern(text), .integer = 0});
   }
-  uint32_t intern(std::string text) {
+  uint32_t intern(std::string_view text) {
     if (const auto it = interned_.find(text); it != interned_.end()) return it->second;
-    const auto index = next_index(out_.strings_.size());
-    out_.strings_.push_back(std::move(text));
+    const uint32_t index = next_index(out_.strings_.size());
+    out_.strings_.emplace_back(text);
     interned_.emplace(out_.strings_.back(), index);
     return index;
   }
   uint32_t next_index(size_t size) const {
-    if (size >= UINT32_MAX) fail("it has too many values");
+    if (size >= kContainer) fail("it has too many values");
     return static_cast<uint32_t>(size);
   }
-  void push_container(Type type, std::vector<Value> items) {
-    const uint32_t index = next_index(out_.containers_.size());
-    out_.containers_.push_back({std::make_unique<std::vector<Value>>(std::move(items)), 0});
-    push({.type = type, .index = index, .integer = 0});
-  }
   void push_integer(uint64_t length) {
-    std::string digits = read_string(length);
+    const std::string_view digits = read_string(length);
     if (digits.size() > sizeof(int64_t)) {
-      push_string(Type::big_integer, std::move(digits));
+      push_string(Type::big_integer, digits);
       return;
     }
     uint64_t value = 0;
@@ -170,94 +173,184 @@ class PickleMachine {
     push(Type::integer, digits.empty() ? 0 : static_cast<int64_t>(value << unused) >> unused);
   }
 
-  Value pop() {
-    if (stack_.size() <= floor()) fail("it takes a value where there is none");
-    const Value v = stack_.back();
-    stack_.pop_back();
-    return v;
-  }
+  // --- the stack
   size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
-  /// What was pushed since the last mark, which goes.
-  std::vector<Value> pop_mark() {
-    if (marks_.empty()) fail("it takes a mark where there is none");
-    const auto from = stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
-    std::vector<Value> items(from, stack_.end());
-    stack_.erase(from, stack_.end());
-    marks_.pop_back();
-    return items;
+  /// Where the topmost `count` values begin.
+  size_t find_many(size_t count) const {
+    if (stack_.size() < floor() + count) fail("it takes a value where there is none");
+    return stack_.size() - count;
   }
-  std::vector<Value> pop_many(size_t count) {
-    std::vector<Value> items(count);
-    for (size_t i = count; i-- > 0;) items[i] = pop();
-    return items;
+  /// Where what was pushed since the last mark begins; the mark goes.
+  size_t find_mark() {
+    if (marks_.empty()) fail("it takes a mark where there is none");
+    const size_t from = marks_.back();
+    marks_.pop_back();
+    return from;
   }
 
-  std::vector<Value>& top(Type type, const char* kind) {
-    if (stack_.size() <= floor() || stack_.back().type != type)
-      fail(std::string("it adds to what is no ") + kind);
-    const auto& items = out_.containers_[stack_.back().index].items;
-    if (!items) fail("it adds to an item that was read already");
-    return *items;
+  // --- containers
+  static bool is_container(Value v) { return v.type >= Type::list && v.type != Type::reduced; }
+  Pickle::Container& container(Value v) { return out_.containers_[v.index]; }
+
+  Value new_container(Type type) {
+    uint32_t index = 0;
+    if (free_.empty()) {
+      index = next_index(out_.containers_.size());
+      out_.containers_.emplace_back();
+    } else {
+      index = free_.back();
+      free_.pop_back();
+    }
+    out_.containers_[index].type = type;
+    return {.type = type, .index = index, .integer = 0};
   }
-  void append(const std::vector<Value>& items) {
-    std::vector<Value>& list = top(Type::list, "list");
-    const uint32_t index = stack_.back().index;
-    for (const Value& item : items) list.push_back(reduced(index, item));
+  void add(Value to, size_t from) {
+    if (to.type == Type::list)
+      append(to, from);
+    else if (to.type == Type::dict)
+      set_items(to, from);
+    else
+      add_items(to, from);
+    stack_.resize(from);
   }
-  void set_items(const std::vector<Value>& items) {
-    std::vector<Value>& dict = top(Type::dict, "dict");
-    const uint32_t index = stack_.back().index;
-    if (items.size() % 2 != 0) fail("it sets a key without a value");
-    for (size_t i = 0; i < items.size(); i += 2) {
-      dict.push_back(items[i]);
-      dict.push_back(reduced(index, items[i + 1]));
+  /// The values from `from` on become one.
+  void collect(Type type, size_t from) {
+    const Value made = new_container(type);
+    add(made, from);
+    push(made);
+  }
+  /// They go into the one below.
+  void add_to(Type type, size_t from) {
+    if (from <= floor() || stack_[from - 1].type != type)
+      fail("it adds to what is no " + std::string(type == Type::list   ? "list"
+                                                  : type == Type::dict ? "dict"
+                                                                       : "set"));
+    if (container(stack_[from - 1]).is_reduced) fail("it adds to an item that was read already");
+    add(stack_[from - 1], from);
+  }
+  void append(Value list, size_t from) {
+    std::vector<Value>& items = container(list).items;
+    for (size_t i = from; i < stack_.size(); ++i)
+      if (const Value item = reduced(list, stack_[i]); !is_dropped(item)) items.push_back(item);
+  }
+  void set_items(Value dict, size_t from) {
+    std::vector<Value>& items = container(dict).items;
+    if ((stack_.size() - from) % 2 != 0) fail("it sets a key without a value");
+    for (size_t i = from; i < stack_.size(); i += 2) {
+      share(stack_[i]);
+      items.push_back(stack_[i]);
+      items.push_back(reduced(dict, stack_[i + 1]));
     }
   }
-  Value reduced(uint32_t into, Value item) {
-    if (item.type < Type::list || item.type == Type::reduced) return item;
-    Pickle::Container& c = out_.containers_[item.index];
-    if (c.items && item.index != into && reducer_)
-      if (const auto kept = reducer_(out_, into, item)) c = {nullptr, *kept};
-    return c.items ? item : Value{.type = Type::reduced, .index = item.index, .integer = c.kept};
+  /// Of tuples and sets.
+  void add_items(Value to, size_t from) {
+    std::vector<Value>& items = container(to).items;
+    for (size_t i = from; i < stack_.size(); ++i) {
+      share(stack_[i]);
+      items.push_back(stack_[i]);
+    }
   }
-  void add_items(const std::vector<Value>& items) {
-    std::vector<Value>& set = top(Type::set, "set");
-    set.insert(set.end(), items.begin(), items.end());
+  static bool is_dropped(Value v) { return v.type == Type::reduced && v.integer == Pickle::kDropped; }
+  void share(Value v) {
+    if (is_container(v)) container(v).has_others = true;
+  }
+
+  /// What a list or a dict keeps of an item.
+  Value reduced(Value into, Value item) {
+    if (!is_container(item)) return item;
+    Pickle::Container& c = container(item);
+    if (!c.is_reduced) {
+      const auto kept =
+          reducer_ && item.index != into.index ? reducer_(out_, into.index, item) : std::nullopt;
+      if (!kept) {
+        c.has_others = true;
+        return item;
+      }
+      c.is_reduced = true;
+      c.kept = *kept;
+    }
+    const Value number{.type = Type::reduced, .index = 0, .integer = c.kept};
+    if (c.memo != Pickle::kNowhere && memo_[c.memo] == (kContainer | item.index))
+      memo_[c.memo] = number_of(number);
+    c.memo = Pickle::kNowhere;
+    c.items.clear();
+    if (constexpr size_t kSmall = 1 << 10; c.items.capacity() > kSmall) c.items.shrink_to_fit();
+    if (!c.has_others) {  // nobody can ask for it any more
+      c.is_reduced = false;
+      free_.push_back(item.index);
+    }
+    return number;
   }
 
   // --- the memo
   void put(uint64_t index) {
-    if (stack_.size() <= floor()) fail("it keeps a value where there is none");
+    const Value v = stack_[find_many(1)];
     // Each entry costs its pickle a byte at least.
     if (index > consumed_ + at_) fail("it keeps a value in a place that cannot be");
-    if (index >= memo_.size()) memo_.resize(index + 1, {.type = Type::none, .index = kUnset, .integer = 0});
-    memo_[index] = stack_.back();
+    if (index >= memo_.size()) memo_.resize(index + 1, kUnset);
     ++kept_;
+    if (!is_container(v)) {
+      memo_[index] = number_of(v);
+      return;
+    }
+    Pickle::Container& c = container(v);
+    c.has_others |= c.memo != Pickle::kNowhere || index >= Pickle::kNowhere;
+    c.memo = static_cast<uint32_t>(index);
+    memo_[index] = kContainer | v.index;
   }
   void get(uint64_t index) {
-    const bool known =
-        index < memo_.size() && !(memo_[index].type == Type::none && memo_[index].index == kUnset);
-    if (!known) fail("it takes a value that it never kept");
-    push(memo_[index]);
+    if (index >= memo_.size() || memo_[index] == kUnset) fail("it takes a value that it never kept");
+    const uint32_t kept = memo_[index];
+    if ((kept & kContainer) == 0) {
+      push(others_[kept]);
+      return;
+    }
+    const uint32_t at = kept & ~kContainer;
+    Pickle::Container& c = out_.containers_[at];
+    c.has_others = true;
+    push({.type = c.type, .index = at, .integer = 0});
+  }
+  /// Of values that are no containers; those of big pickles are few, but kept millions of times.
+  uint32_t number_of(Value v) {
+    const auto [it, is_new] = numbers_.try_emplace({v.type, v.index, v.integer}, 0);
+    if (is_new) {
+      it->second = next_index(others_.size());
+      others_.push_back(v);
+    }
+    return it->second;
   }
 
   bool step();
   bool step_container(uint8_t opcode);
 
-  static constexpr uint32_t kUnset = UINT32_MAX;
+  /// What the memo has: a container by its index, or the number of another value.
+  static constexpr uint32_t kContainer = uint32_t{1} << 31, kUnset = UINT32_MAX;
+
+  struct Hash {
+    size_t operator()(const std::tuple<Type, uint32_t, int64_t>& v) const {
+      const auto [type, index, integer] = v;
+      const uint64_t mixed =
+          (static_cast<uint64_t>(type) << 56) ^ (uint64_t{index} << 20) ^ static_cast<uint64_t>(integer);
+      return mixed * 0x9e3779b97f4a7c15u;
+    }
+  };
 
   Pickle& out_;
   const std::string &path_, &what_;
   const Pickle::Reducer& reducer_;
   GzipReader file_;
   std::vector<char> buffer_;
+  std::string long_string_;
   size_t at_ = 0, size_ = 0;
   uint64_t consumed_ = 0;  ///< bytes before the buffer
   uint64_t opcode_at_ = 0;
   std::vector<Value> stack_;
   std::vector<size_t> marks_;  ///< heights of the stack
-  std::vector<Value> memo_;
+  std::vector<uint32_t> memo_;
   uint64_t kept_ = 0;  ///< times that a value was kept: the next place of MEMOIZE
+  std::vector<Value> others_;
+  std::unordered_map<std::tuple<Type, uint32_t, int64_t>, uint32_t, Hash> numbers_;  ///< of others_
+  std::vector<uint32_t> free_;                                                       ///< containers
   std::unordered_map<std::string_view, uint32_t> interned_;
 };
 
@@ -297,12 +390,12 @@ bool PickleMachine::step() {
       if (!marks_.empty() && stack_.size() == marks_.back())
         marks_.pop_back();
       else
-        pop();
+        stack_.resize(find_many(1));
       break;
-    case kPopMark: pop_mark(); break;
+    case kPopMark: stack_.resize(find_mark()); break;
     case kDup: {
-      const Value v = pop();
-      push(v);
+      const Value v = stack_[find_many(1)];
+      share(v);
       push(v);
       break;
     }
@@ -323,32 +416,22 @@ bool PickleMachine::step() {
 /// Returns whether `opcode` is one of containers.
 bool PickleMachine::step_container(uint8_t opcode) {
   switch (opcode) {
-    case kEmptyList: push_container(Type::list, {}); break;
-    case kEmptyTuple: push_container(Type::tuple, {}); break;
-    case kEmptyDict: push_container(Type::dict, {}); break;
-    case kEmptySet: push_container(Type::set, {}); break;
-    case kList: {
-      const std::vector<Value> items = pop_mark();
-      push_container(Type::list, {});
-      append(items);
-      break;
-    }
-    case kDict: {
-      const std::vector<Value> items = pop_mark();
-      push_container(Type::dict, {});
-      set_items(items);
-      break;
-    }
-    case kTuple: push_container(Type::tuple, pop_mark()); break;
-    case kFrozenSet: push_container(Type::set, pop_mark()); break;
-    case kTuple1: push_container(Type::tuple, pop_many(1)); break;
-    case kTuple2: push_container(Type::tuple, pop_many(2)); break;
-    case kTuple3: push_container(Type::tuple, pop_many(3)); break;
-    case kAppend: append(pop_many(1)); break;
-    case kAppends: append(pop_mark()); break;
-    case kSetItem: set_items(pop_many(2)); break;
-    case kSetItems: set_items(pop_mark()); break;
-    case kAddItems: add_items(pop_mark()); break;
+    case kEmptyList: push(new_container(Type::list)); break;
+    case kEmptyTuple: push(new_container(Type::tuple)); break;
+    case kEmptyDict: push(new_container(Type::dict)); break;
+    case kEmptySet: push(new_container(Type::set)); break;
+    case kList: collect(Type::list, find_mark()); break;
+    case kDict: collect(Type::dict, find_mark()); break;
+    case kTuple: collect(Type::tuple, find_mark()); break;
+    case kFrozenSet: collect(Type::set, find_mark()); break;
+    case kTuple1: collect(Type::tuple, find_many(1)); break;
+    case kTuple2: collect(Type::tuple, find_many(2)); break;
+    case kTuple3: collect(Type::tuple, find_many(3)); break;
+    case kAppend: add_to(Type::list, find_many(1)); break;
+    case kAppends: add_to(Type::list, find_mark()); break;
+    case kSetItem: add_to(Type::dict, find_many(2)); break;
+    case kSetItems: add_to(Type::dict, find_mark()); break;
+    case kAddItems: add_to(Type::set, find_mark()); break;
     default: return false;
   }
   return true;

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,8 +44,10 @@ class Pickle {
   };
 
   /// Asked about every container when it is put into a list or a dict; it may keep a number in its place,
-  /// and what was in it is given back. `into` tells lists apart. That is how files of gigabytes fit.
+  /// and what was in it is given back. `into` tells lists apart; they keep no item that becomes kDropped.
+  /// That is how files of gigabytes fit.
   using Reducer = std::function<std::optional<int64_t>(const Pickle&, uint32_t into, Value item)>;
+  static constexpr int64_t kDropped = INT64_MIN;
 
   /// Reads to the pickle's STOP. Throws Error (`what` says what was being done) where the file is not a
   /// pickle, is cut off, holds anything but data, or nests its stack wrongly.
@@ -55,8 +56,10 @@ class Pickle {
   Value root() const { return root_; }
   /// Of text and bytes; of a big integer its bytes, little-endian two's complement.
   std::string_view text(Value v) const { return strings_[v.index]; }
-  /// Of a list, tuple or set; of a dict keys and values in turn.
-  std::span<const Value> items(Value v) const { return *containers_[v.index].items; }
+  /// Of a list, tuple or set; of a dict keys and values in turn. None of what a reducer has read.
+  std::span<const Value> items(Value v) const {
+    return v.type == Type::reduced ? std::span<const Value>() : containers_[v.index].items;
+  }
   /// None where `dict` is no dict or has no such key.
   Value find(Value dict, std::string_view key) const;
   /// The integer under a key; `absent` where there is none.
@@ -68,9 +71,14 @@ class Pickle {
   friend class PickleMachine;
 
   struct Container {
-    std::unique_ptr<std::vector<Value>> items;  ///< null: reduced
-    int64_t kept = 0;
+    std::vector<Value> items;
+    Type type = Type::list;
+    bool is_reduced = false;
+    bool has_others = false;   ///< values besides the one on the stack, or in what took it from there
+    uint32_t memo = kNowhere;  ///< where the memo has it
+    int64_t kept = 0;          ///< if it is reduced
   };
+  static constexpr uint32_t kNowhere = UINT32_MAX;
 
   Value root_;
   std::deque<std::string> strings_;

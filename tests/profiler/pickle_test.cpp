@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -49,6 +50,7 @@ json as_json(const Pickle& p, Pickle::Value v, int depth = 0) {
     case Type::big_integer: return {{"int", hex(p.text(v))}};
     case Type::real: return {{"float", v.real}};
     case Type::text: return p.text(v);
+    case Type::reduced: return v.integer;
     case Type::bytes: return {{"bytes", hex(p.text(v))}};
     case Type::dict:
       for (size_t i = 0; i < p.items(v).size(); i += 2)
@@ -153,6 +155,81 @@ TEST_F(PickleTest, KeepsANumberWhereAskedTo) {
   EXPECT_EQ(p.find(p.root(), "b").integer, 101);
 }
 
+std::optional<int64_t> first_integer(const Pickle& p, uint32_t, Pickle::Value v) {
+  if (p.items(v).empty() || p.items(v)[0].type != Pickle::Type::integer) return {};
+  return p.items(v)[0].integer;
+}
+
+TEST_F(PickleTest, WhatIsReadIsKnownWhereverItComesAgain) {
+  const auto value_of = [&](const std::string& code) {
+    const Pickle p(write("x.pickle", "\x80\x02" + code + "."), "cannot read", first_integer);
+    json list = json::array();
+    for (const Pickle::Value& v : p.items(p.root())) list.push_back(as_json(p, v));
+    return list;
+  };
+  const auto list = [](char n, char place) { return std::string("]q") + place + "K" + n + "a"; };
+  const auto get = [](char place) { return std::string("h") + place; };
+  // Each of them takes the place of the one before, which was read.
+  EXPECT_EQ(value_of("]" + list(1, 1) + "a" + list(2, 2) + "a" + list(3, 3) + "a" + get(1) + "a" + get(2) +
+                     "a" + get(3) + "a"),
+            json({1, 2, 3, 1, 2, 3}));
+  EXPECT_EQ(
+      value_of("](" + list(1, 1) + get(1) + list(2, 2) + "e" + list(3, 3) + "a(" + get(1) + get(3) + "e"),
+      json({1, 1, 2, 3, 1, 3}));
+  EXPECT_EQ(value_of("](" + list(1, 1) + "2" + list(2, 2) + "e" + list(3, 3) + "a" + get(2) + "a"),
+            json({1, 1, 2, 3, 2}));
+  // Kept twice, or where another one was kept.
+  EXPECT_EQ(value_of("]" + list(1, 1) + std::string("q\2a") + list(3, 3) + "a" + get(1) + "a" + get(2) + "a"),
+            json({1, 3, 1, 1}));
+  EXPECT_EQ(value_of("](" + list(1, 1) + list(2, 1) + "e" + list(3, 3) + "a" + get(1) + "a" + get(3) + "a"),
+            json({1, 2, 3, 2, 3}));
+  // A tuple that has it still has it, but not what was in it.
+  EXPECT_EQ(value_of("](" + list(1, 1) + get(1) + std::string("\x85") + "e" + list(3, 3) + "a"),
+            json({1, {{"tuple", {json::array()}}}, 3}));
+  EXPECT_THAT(message_of<Error>([&] { value_of(list(1, 1) + "]" + get(1) + "a0K\1a"); }),
+              HasSubstr("read already"));
+}
+
+TEST_F(PickleTest, KeepsNoneOfWhatIsDropped) {
+  std::string code = "\x80\x04]\x94(";
+  constexpr int kMany = 20'000;
+  for (int i = 0; i < kMany; ++i) code += std::string("]\x94K\1a}\x94K\5K\2s") + (i % 999 == 0 ? "e(" : "");
+  uint32_t most = 0;
+  int asked = 0;
+  const Pickle p(write("x.pickle", code + "e."), "cannot read",
+                 [&](const Pickle&, uint32_t into, Pickle::Value v) -> std::optional<int64_t> {
+                   EXPECT_EQ(into, 0u);
+                   most = std::max(most, v.index);
+                   return ++asked % 2 == 0 ? Pickle::kDropped : 7;
+                 });
+  EXPECT_EQ(asked, 2 * kMany);
+  EXPECT_EQ(p.items(p.root()).size(), size_t{kMany});
+  EXPECT_LT(most, 3000u);  // as many as lie on the stack, however many there are
+}
+
+/// It is read in pieces of 256 KiB: none of its values knows where one ends.
+TEST_F(PickleTest, ReadsAcrossPieces) {
+  std::string some;
+  for (int k = 0; k < 40; ++k)
+    some += "J\xff\xff\xff\x7fG\x3f\xf8" + std::string(6, '\0') + "\x8c\x05hello\x8a\x03\xff\xff\xff";
+  for (size_t padding = 0; padding < 30; ++padding) {
+    const std::string text((1 << 20) - 400 + padding, 'x');
+    std::string code = "\x80\x04](B";
+    const auto length = static_cast<uint32_t>(text.size());
+    code.append(reinterpret_cast<const char*>(&length), sizeof length);
+    const Pickle p = read(code + text + some + "e.");
+    const std::span<const Pickle::Value> items = p.items(p.root());
+    ASSERT_EQ(items.size(), 161u);
+    EXPECT_EQ(p.text(items[0]), text);
+    for (size_t i = 1; i < items.size(); i += 4) {
+      EXPECT_EQ(items[i].integer, INT32_MAX);
+      EXPECT_EQ(items[i + 1].real, 1.5);
+      EXPECT_EQ(p.text(items[i + 2]), "hello");
+      EXPECT_EQ(items[i + 3].integer, -1);
+    }
+  }
+}
+
 /// Any change of any byte: an Error at most.
 TEST_F(PickleTest, NonsenseNeverCrashes) {
   std::mt19937 random(13);
@@ -165,6 +242,8 @@ TEST_F(PickleTest, NonsenseNeverCrashes) {
       try {
         const Pickle p = read(bent);
         as_json(p, p.root());
+        const Pickle q(path("x.pickle"), "cannot read", first_integer);
+        as_json(q, q.root());
       } catch (const Error&) {
       }
     }

@@ -105,6 +105,12 @@ TEST_F(TraceTest, KeepsRowsOfManyFrames) {
         AllOf(HasSubstr("cut.tide"), HasSubstr("ends before its tables"), HasSubstr("cut short at byte")));
 }
 
+TEST_F(TraceTest, NeedsNoBuffers) {
+  TraceWriter(path("run.tide"), {{"model", "m"}}, {}, std::vector<ProgramStep>(2));
+  EXPECT_EQ(Trace(path("run.tide")).program().size(), 2u);
+  EXPECT_TRUE(Trace(path("run.tide")).buffers().empty());
+}
+
 TEST_F(TraceTest, NamesNeedNotBeUtf8) {
   Sample sample;
   sample.program[0].kind = "\xff kind";
