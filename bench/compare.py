@@ -21,9 +21,9 @@ STEPS = [784] * 8  # an image, pixel by pixel
 IMAGES = [784] * 100
 WORKLOADS = {
     "rnn-small": PACKED, "lstm-small": PACKED, "gru-small": PACKED, "transformer-small": [64] * 16,
-    "llama-mini": TEXT, "mamba-small": TEXT, "mamba2-small": TEXT, "rwkv-small": TEXT, "rwkv7-small": TEXT,
-    "retnet-small": TEXT, "s4-small": STEPS, "s4d-small": STEPS, "lru-small": STEPS, "fvsbn-mnist": IMAGES,
-    "nade-mnist": IMAGES, "made-mnist-1hl": IMAGES,
+    "llama-mini": TEXT, "moonlight-mini": TEXT, "mamba-small": TEXT, "mamba2-small": TEXT, "rwkv-small": TEXT,
+    "rwkv7-small": TEXT, "retnet-small": TEXT, "s4-small": STEPS, "s4d-small": STEPS, "lru-small": STEPS,
+    "fvsbn-mnist": IMAGES, "nade-mnist": IMAGES, "made-mnist-1hl": IMAGES,
 }
 
 

@@ -53,7 +53,9 @@ struct Initializer {
 struct ParameterGroup {
   bool decays = true;              ///< takes part in weight decay
   double learning_rate_scale = 1;  ///< times the run's learning rate
-  bool trained = true;             ///< has a gradient; what has none is kept and published as it is
+  bool trained = true;             ///< by gradient; what is not is kept and published as it is
+  /// Of what is not trained: how far each step moves it against the sign of what is added up as its gradient.
+  double sign_step = 0;
   bool operator==(const ParameterGroup&) const = default;
 };
 

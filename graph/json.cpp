@@ -105,9 +105,10 @@ Initializer initializer_from(const Field& field) {
 }
 
 ParameterGroup group_from(const Field& field) {
-  field.expect_only({"decays", "learning_rate_scale", "trained"});
+  field.expect_only({"decays", "learning_rate_scale", "trained", "sign_step"});
   return {field["decays"].flag(), field["learning_rate_scale"].number(),
-          !field.has("trained") || field["trained"].flag()};
+          !field.has("trained") || field["trained"].flag(),
+          field.has("sign_step") ? field["sign_step"].number() : 0};
 }
 
 std::vector<ValueId> ids_from(const Graph& graph, const Field& field) {
@@ -151,6 +152,7 @@ json to_json(const Graph& graph) {
     if (v.group != ParameterGroup{})
       s["group"] = {{"decays", v.group.decays}, {"learning_rate_scale", v.group.learning_rate_scale}};
     if (!v.group.trained) s["group"]["trained"] = false;
+    if (v.group.sign_step != 0) s["group"]["sign_step"] = v.group.sign_step;
     sources.push_back(std::move(s));
   }
   for (const Op& op : graph.ops()) {

@@ -87,6 +87,7 @@ const std::vector<OpDef>& definitions() {
       ops::pool_grad(),
       ops::moe_route(),
       ops::moe_route_grad(),
+      ops::moe_load(),
       ops::moe_plan(),
       ops::weighted_swiglu(),
       ops::weighted_swiglu_grad(),
@@ -102,6 +103,7 @@ const std::vector<OpDef>& definitions() {
       ops::accumulate(),
       ops::grad_norm(),
       ops::adamw(),
+      ops::sign_step(),
   };
   return kAll;
 }

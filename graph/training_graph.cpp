@@ -22,6 +22,9 @@ class TrainingGraphBuilder {
   void copy_forward_ops();
   void add_loss_and_gradient(ReverseSweep& sweep);
   void add_optimizer(const std::vector<ValueId>& gradients);
+  void add_sign_step(ValueId id, ValueId direction);
+  /// Those that something is added up for.
+  std::vector<ValueId> moved() const;
   std::vector<ValueId> mapped(const std::vector<ValueId>& ids) const;
 
   const Graph& forward_;
@@ -30,7 +33,8 @@ class TrainingGraphBuilder {
   OpId loss_op_ = kNone;
   std::vector<ValueId> map_;
   std::vector<ValueId> parameters_;    ///< in graph_
-  std::vector<ValueId> accumulators_;  ///< beside parameters_, empty without accumulation
+  std::vector<ValueId> stepped_;       ///< moved by the sign of something else than the loss's gradient
+  std::vector<ValueId> accumulators_;  ///< beside moved(), empty without accumulation
 };
 
 TrainingGraphBuilder::TrainingGraphBuilder(const Graph& forward, const TrainingOptions& options)
@@ -46,8 +50,8 @@ Graph TrainingGraphBuilder::build() {
   if (options_.micro_batches > 1) add_accumulators();
   copy_forward_ops();
 
-  ReverseSweep sweep(graph_, parameters_);
-  for (size_t i = 0; i < accumulators_.size(); ++i) sweep.accumulate_into(parameters_[i], accumulators_[i]);
+  ReverseSweep sweep(graph_, moved());
+  for (size_t i = 0; i < accumulators_.size(); ++i) sweep.accumulate_into(moved()[i], accumulators_[i]);
   add_loss_and_gradient(sweep);
   sweep.run();
 
@@ -57,8 +61,12 @@ Graph TrainingGraphBuilder::build() {
     if (gradients.back() == kNone)
       throw Error("no gradient", graph_.value(id).name, "the loss does not depend on this parameter");
   }
+  // Before the optimizer: what is added up last is added up here.
+  std::vector<ValueId> directions;
+  for (ValueId id : stepped_) directions.push_back(sweep.gradient(id));
   if (options_.optimizer) {
     add_optimizer(gradients);
+    for (size_t i = 0; i < stepped_.size(); ++i) add_sign_step(stepped_[i], directions[i]);
   } else {
     for (ValueId g : gradients) graph_.mark_output(g);
   }
@@ -82,12 +90,22 @@ void TrainingGraphBuilder::copy_sources() {
     const Value& v = forward_.values()[i];
     if (v.producer != kNone) continue;
     map_[i] = graph_.add_source(v.name, v.type, v.category, v.init, v.group);
-    if (v.category == Category::parameter && v.group.trained) parameters_.push_back(map_[i]);
+    if (v.category != Category::parameter) continue;
+    if (v.group.trained)
+      parameters_.push_back(map_[i]);
+    else if (v.group.sign_step != 0 && options_.optimizer)
+      stepped_.push_back(map_[i]);
   }
 }
 
+std::vector<ValueId> TrainingGraphBuilder::moved() const {
+  std::vector<ValueId> ids = parameters_;
+  ids.insert(ids.end(), stepped_.begin(), stepped_.end());
+  return ids;
+}
+
 void TrainingGraphBuilder::add_accumulators() {
-  for (ValueId p : parameters_) {
+  for (ValueId p : moved()) {
     const Value parameter = graph_.value(p);
     const ValueId acc = graph_.add_source(parameter.name + ".grad_sum", parameter.type, Category::gradient);
     accumulators_.push_back(
@@ -153,6 +171,17 @@ void TrainingGraphBuilder::add_optimizer(const std::vector<ValueId>& gradients) 
     }
     graph_.add_op({"adamw", p.name + ".adamw", operands, attributes, "optimizer", Phase::optimizer});
   }
+}
+
+void TrainingGraphBuilder::add_sign_step(ValueId id, ValueId direction) {
+  const Value p = graph_.value(id);
+  if (direction == kNone) throw Error("no gradient", p.name, "nothing says which way to step");
+  graph_.add_op({"sign_step",
+                 p.name + ".sign_step",
+                 {id, direction},
+                 {{"step", p.group.sign_step}},
+                 "optimizer",
+                 Phase::optimizer});
 }
 
 }  // namespace

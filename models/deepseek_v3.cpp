@@ -3,7 +3,8 @@
 // after the first layers a mixture of experts, some for every token and some of many that the token chooses.
 //
 // The experts of a layer are one parameter each for their gates, ups and downs, published expert by expert.
-// What a choice is biased by is not trained by gradient.
+// What a choice is biased by is not trained by gradient, but moved towards equal loads (Wang et al. 2024,
+// arXiv 2408.15664) where the config says how far.
 #include <cmath>
 
 #include "models/architectures.h"
@@ -38,6 +39,7 @@ class DeepseekV3 final : public Model {
         routed_scale_(config.number("routed_scaling_factor", 1, 1e-6, 1e6)),
         epsilon_(config.number("rms_norm_eps", 1e-6, 0, 1)),
         initializer_range_(config.number("initializer_range", 0.02, 0, 1e3)),
+        bias_step_(config.number("bias_update_speed", 0, 0, 1)),
         scores_(config.choice("scoring_func", {"sigmoid", "softmax"}, "sigmoid")),
         normalizes_(config.flag("norm_topk_prob", true)),
         interleaved_(config.flag("rope_interleave", true)),
@@ -210,9 +212,9 @@ class DeepseekV3 final : public Model {
   Routes route(const Block& block, const std::string& module, ValueId x) const {
     Graph& graph = block.graph;
     const ValueId weight = parameter(block, module + ".weight", {experts_, hidden_});
-    const ValueId bias =
-        graph.add_source(module + ".e_score_correction_bias", {DType::f32, {experts_}}, Category::parameter,
-                         {Initializer::Kind::constant, 0}, {.decays = false, .trained = false});
+    const ValueId bias = graph.add_source(module + ".e_score_correction_bias", {DType::f32, {experts_}},
+                                          Category::parameter, {Initializer::Kind::constant, 0},
+                                          {.decays = false, .trained = false, .sign_step = bias_step_});
     const ValueId logits = graph.add({.kind = "linear",
                                       .name = module,
                                       .inputs = {x, weight},
@@ -304,6 +306,7 @@ class DeepseekV3 final : public Model {
   int64_t value_columns_;
   int64_t experts_, shared_experts_, top_k_, groups_, top_groups_;
   double routed_scale_, epsilon_, initializer_range_;
+  double bias_step_;  ///< of each expert's bias after a step, towards being chosen as often as the others
   std::string scores_;
   bool normalizes_, interleaved_, tied_;
   double score_scale_ = 1;

@@ -82,6 +82,7 @@ void pool_cpu(const KernelArgs& args);
 void pool_grad_cpu(const KernelArgs& args);
 void moe_route_cpu(const KernelArgs& args);
 void moe_route_grad_cpu(const KernelArgs& args);
+void moe_load_cpu(const KernelArgs& args);
 void moe_plan_cpu(const KernelArgs& args);
 void weighted_swiglu_cpu(const KernelArgs& args);
 void weighted_swiglu_grad_cpu(const KernelArgs& args);
@@ -97,5 +98,6 @@ void clear_cpu(const KernelArgs& args);
 void accumulate_cpu(const KernelArgs& args);
 void grad_norm_cpu(const KernelArgs& args);
 void adamw_cpu(const KernelArgs& args);
+void sign_step_cpu(const KernelArgs& args);
 
 }  // namespace tidemark::ops

@@ -32,6 +32,17 @@ void moe_route_grad_cpu(const KernelArgs& args) {
   });
 }
 
+// Exact: counts below 2^24.
+void moe_load_cpu(const KernelArgs& args) {
+  const int32_t* const experts = args.in<int32_t>(0);
+  const int64_t n = rows_of(args.op.in(0)), n_experts = rows_of(args.op.out(0));
+  float* const load = args.out<float>(0);
+  std::fill_n(load, n_experts, 0.0f);
+  for (int64_t i = 0; i < n; ++i) ++load[experts[i]];
+  const float mean = static_cast<float>(n) / static_cast<float>(n_experts);
+  for (int64_t e = 0; e < n_experts; ++e) load[e] -= mean;
+}
+
 // Counting sort. offsets[e] counts up from where expert e begins to where e + 1 does.
 void moe_plan_cpu(const KernelArgs& args) {
   const int32_t* const experts = args.in<int32_t>(0);

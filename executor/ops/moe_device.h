@@ -36,6 +36,22 @@ void moe_route_grad_device(const KernelArgs& args, Device& device) {
       });
 }
 
+template <typename Device>
+void moe_load_device(const KernelArgs& args, Device& device) {
+  using Group = typename Device::Group;
+  const int64_t n = args.op.in(0).shape[0], n_experts = args.op.out(0).shape[0];
+  const int32_t* const experts = args.in<int32_t>(0);
+  float* const load = args.out<float>(0);
+  device.launch(
+      n_experts, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t expert) {
+        const auto count =
+            group.template sum<int32_t>(n, [&](int64_t i) { return experts[i] == expert ? 1 : 0; });
+        group.each(1, [&](int64_t) {
+          load[expert] = static_cast<float>(count) - static_cast<float>(n) / static_cast<float>(n_experts);
+        });
+      });
+}
+
 /// A block per expert, whose lanes each have a run of the slots: they count their own, and write them behind
 /// those of the lanes before.
 template <typename Device>

@@ -65,4 +65,14 @@ void adamw_cpu(const KernelArgs& args) {
                   [&](int64_t begin, int64_t end) { range(a, begin, end); });
 }
 
+void sign_step_cpu(const KernelArgs& args) {
+  const float step = static_cast<float>(args.op.attributes().number("step"));
+  const float* const direction = args.in<float>(1);
+  float* const param = args.out<float>(0);
+  parallel_ranges(args.pool, args.op.in(0).shape.elements(), kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      param[i] -= direction[i] > 0 ? step : direction[i] < 0 ? -step : 0.0f;
+  });
+}
+
 }  // namespace tidemark::ops

@@ -5,5 +5,6 @@ namespace tidemark::ops {
 
 TIDEMARK_CUDA_KERNEL(grad_norm)
 TIDEMARK_CUDA_KERNEL(adamw)
+TIDEMARK_CUDA_KERNEL(sign_step)
 
 }  // namespace tidemark::ops

@@ -135,4 +135,15 @@ void adamw_device(const KernelArgs& args, Device& device) {
   TIDEMARK_TYPED(args.op.in(0), adamw_typed, args, device);
 }
 
+template <typename Device>
+void sign_step_device(const KernelArgs& args, Device& device) {
+  const float step = static_cast<float>(args.op.attributes().number("step"));
+  const float* const direction = args.in<float>(1);
+  float* const param = args.out<float>(0);
+  device.each(
+      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
+        param[i] -= direction[i] > 0 ? step : direction[i] < 0 ? -step : 0.0f;
+      });
+}
+
 }  // namespace tidemark::ops

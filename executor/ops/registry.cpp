@@ -87,6 +87,7 @@ const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
       {"pool_grad", ops::pool_grad_cpu},
       {"moe_route", ops::moe_route_cpu},
       {"moe_route_grad", ops::moe_route_grad_cpu},
+      {"moe_load", ops::moe_load_cpu},
       {"moe_plan", ops::moe_plan_cpu},
       {"weighted_swiglu", ops::weighted_swiglu_cpu},
       {"weighted_swiglu_grad", ops::weighted_swiglu_grad_cpu},
@@ -102,6 +103,7 @@ const std::unordered_map<std::string_view, Kernel>& cpu_kernels() {
       {"accumulate", ops::accumulate_cpu},
       {"grad_norm", ops::grad_norm_cpu},
       {"adamw", ops::adamw_cpu},
+      {"sign_step", ops::sign_step_cpu},
   };
   return kernels;
 }

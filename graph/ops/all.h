@@ -82,6 +82,7 @@ OpDef pool();
 OpDef pool_grad();
 OpDef moe_route();
 OpDef moe_route_grad();
+OpDef moe_load();
 OpDef moe_plan();
 OpDef weighted_swiglu();
 OpDef weighted_swiglu_grad();
@@ -97,6 +98,7 @@ OpDef clear();
 OpDef accumulate();
 OpDef grad_norm();
 OpDef adamw();
+OpDef sign_step();
 
 OpDef opaque();  ///< not in the registry: it can be planned but has no kernel
 

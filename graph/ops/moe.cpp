@@ -41,6 +41,15 @@ Routing routing_of(const OpView& op, int logits) {
   return {x.shape[0], experts, top_k};
 }
 
+/// Of an op whose input is the experts chosen.
+int64_t experts_of(const OpView& op) {
+  expect_ints(op, 0);
+  const int64_t experts = op.attributes().integer("experts");
+  expect_attribute(experts > 0 && experts <= 1 << 16, "experts", experts, "1 to 65536",
+                   "change n_routed_experts");
+  return experts;
+}
+
 }  // namespace
 
 // Scores are a sigmoid or softmax of the logits. `bias` takes part in the choice alone (Wang et al. 2024,
@@ -57,9 +66,12 @@ OpDef moe_route() {
     return {matrix(DType::f32, r.tokens, r.top_k), vector(DType::i32, r.tokens * r.top_k)};
   };
   d.gradient = [](GradientContext& g) {
-    if (!g.wants(0) || g.grad_out(0) == kNone) return;
-    g.add_grad(0, g.output_of(g.emit("moe_route_grad", "grad", {g.grad_out(0), g.in(0), g.out(1)},
-                                     g.op().attributes)));
+    if (g.op().inputs[1] != kNone && g.wants(1))
+      g.add_grad(1, g.output_of(g.emit("moe_load", "load", {g.out(1)},
+                                       {{"experts", g.graph().value(g.in(0)).type.shape[1]}})));
+    if (g.wants(0))
+      g.add_grad(0, g.output_of(g.emit("moe_route_grad", "grad", {g.grad_out(0), g.in(0), g.out(1)},
+                                       g.op().attributes)));
   };
   d.work = [](const OpView& op) {
     const double choices = static_cast<double>(op.attributes().integer("top_k") + 4);
@@ -86,16 +98,26 @@ OpDef moe_route_grad() {
   return d;
 }
 
+// Which way to move the bias so that experts are chosen equally often: up where this is below zero.
+OpDef moe_load() {
+  OpDef d;
+  d.name = "moe_load";
+  d.input_names = {"experts"};
+  d.output_names = {"load"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> { return {vector(DType::f32, experts_of(op))}; };
+  d.work = [](const OpView& op) {
+    return Work{static_cast<double>(op.in(0).shape.elements()), operand_bytes(op)};
+  };
+  return d;
+}
+
 OpDef moe_plan() {
   OpDef d;
   d.name = "moe_plan";
   d.input_names = {"experts"};
   d.output_names = {"slots", "offsets"};
   d.infer = [](const OpView& op) -> std::vector<TensorType> {
-    expect_ints(op, 0);
-    const int64_t experts = op.attributes().integer("experts");
-    expect_attribute(experts > 0 && experts <= 1 << 16, "experts", experts, "1 to 65536",
-                     "change n_routed_experts");
+    const int64_t experts = experts_of(op);
     return {op.in(0), vector(DType::i32, experts + 1)};
   };
   d.work = [](const OpView& op) {

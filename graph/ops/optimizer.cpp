@@ -54,4 +54,20 @@ OpDef adamw() {
   return d;
 }
 
+OpDef sign_step() {
+  OpDef d;
+  d.name = "sign_step";
+  d.input_names = {"param", "direction"};
+  d.output_names = {"param'"};
+  d.infer = [](const OpView& op) -> std::vector<TensorType> {
+    expect(op.in(0).dtype == DType::f32, op, 0, "an f32 tensor");
+    expect_type(op, 1, op.in(0));
+    op.attributes().number("step");
+    return {op.in(0)};
+  };
+  d.work = elementwise_work(2);
+  d.aliases = {{0, 0, true}};
+  return d;
+}
+
 }  // namespace tidemark::ops

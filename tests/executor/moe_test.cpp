@@ -180,6 +180,21 @@ Choices uneven(int64_t tokens, int64_t top_k, int64_t experts) {
   return choices;
 }
 
+TEST(MoeLoad, IsHowFarEachExpertIsFromTheMean) {
+  const Choices experts = uneven(300, 3, 7);
+  OpCase op("moe_load", {{"experts", int64_t{7}}});
+  op.ints(experts);
+  Values load(7, -900.0 / 7);
+  for (int32_t e : experts) ++load[static_cast<size_t>(e)];
+  op.check({load});
+}
+
+TEST(SignStep, MovesAgainstTheSignByTheStep) {
+  OpCase op("sign_step", {{"step", 0.25}});
+  op.f32({4}, {1, 2, 3, 4}).f32({4}, {-7, 0, 1e-30, 9});
+  op.check({{1.25, 2, 2.75, 3.75}});
+}
+
 TEST(MoePlan, SortsSlotsByExpertAndKeepsTheirOrder) {
   for (const auto& [experts, n_experts] :
        {std::pair{uneven(300, 3, 7), int64_t{7}}, {Choices(50, 2), int64_t{4}}, {Choices{0}, int64_t{1}}}) {

@@ -80,6 +80,21 @@ TEST(Initialize, SeedsDifferAndPlansDoNotMatter) {
   EXPECT_NE(drawn(plans.front(), 3), drawn(plans.front(), 4));
 }
 
+// By as much as the config says, up or down, whatever the learning rate is, once for all micro-batches.
+TEST(Session, MovesTheBiasOfExpertsTowardsEqualLoads) {
+  const Tiny tiny(
+      {.preset = "moonlight-tiny", .changes = R"({"bias_update_speed":0.25})", .micro_batches = 2});
+  const Plan plan = tiny.keep_all();
+  TinyRun run(tiny, plan);
+  Session session(run.runtime, {.peak = 0}, 0);
+  session.step(run.feed());
+  const float* const bias = run.runtime.data<float>("model.layers.1.mlp.gate.e_score_correction_bias");
+  const std::vector<float> moved(bias, bias + 8);
+  EXPECT_THAT(moved, ::testing::Each(::testing::AnyOf(-0.25F, 0.F, 0.25F)));
+  EXPECT_THAT(moved, ::testing::Contains(-0.25F));
+  EXPECT_THAT(moved, ::testing::Contains(0.25F));
+}
+
 TEST(Session, LearnsARepeatedBatch) {
   for (const char* preset : {"llama-tiny", "rnn-tiny", "lstm-tiny", "gru-tiny"})
     for (DType dtype : {DType::f32, DType::bf16}) {

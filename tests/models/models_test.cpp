@@ -119,6 +119,12 @@ TEST(Models, ExpertsAreStackedAndTheirBiasIsNotTrained) {
   const Graph training = make_training_graph(graph, {});
   EXPECT_NE(training.find(bias), kNone);
   EXPECT_EQ(training.find(bias + ".adam_m"), kNone);
+  EXPECT_EQ(
+      training.op(training.value(training.require(bias + ".sign_step")).producer).attributes.number("step"),
+      0.001);
+  const auto fixed = load_model(with("moonlight-tiny", R"({"bias_update_speed":0})"), "c");
+  const Graph still = make_training_graph(fixed->build({.tokens = 6, .sequences = 1, .max_length = 6}), {});
+  EXPECT_EQ(still.find(bias + ".sign_step"), kNone);
   int64_t published = 0;
   for (const ParameterSpec& p : model->parameters()) published += p.shape.elements();
   EXPECT_EQ(published, model->parameter_count() + 8);
