@@ -240,10 +240,9 @@ TEST_F(PickleTest, NonsenseNeverCrashes) {
       for (int k = 0; k < 1 + round % 5 && !bent.empty(); ++k)
         bent[random() % std::min<size_t>(bent.size(), 3000)] = static_cast<char>(random());
       try {
-        const Pickle p = read(bent);
+        const Pickle p(write("x.pickle", bent), "cannot read",
+                       round % 2 == 0 ? Pickle::Reducer() : first_integer);
         as_json(p, p.root());
-        const Pickle q(path("x.pickle"), "cannot read", first_integer);
-        as_json(q, q.root());
       } catch (const Error&) {
       }
     }

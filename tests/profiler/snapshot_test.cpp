@@ -4,6 +4,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 #include "base/error.h"
 #include "profiler/attribution.h"
@@ -76,6 +77,118 @@ TEST_F(SnapshotTest, WhatIsNoSnapshotIsRefused) {
   EXPECT_THAT(message_of<Error>([&] { import_recording(snapshot(4), path("x.tide"), "cuda:0"); }),
               HasSubstr("it has cuda:1"));
   EXPECT_FALSE(std::filesystem::exists(path("x.tide")));
+}
+
+/// Writes pickles as Python does: what it has written it names by its place in the memo.
+class Pickler {
+ public:
+  std::string done() const { return "\x80\x04" + code_ + "."; }
+  Pickler& raw(const std::string& code) {
+    code_ += code;
+    return *this;
+  }
+  Pickler& integer(int64_t value) { return raw("\x8a\x08").bytes(value); }
+  Pickler& text(const std::string& value) {
+    if (texts_.contains(value)) return get(texts_[value]);
+    raw(std::string("\x8c") + static_cast<char>(value.size()) + value);
+    texts_[value] = keep();
+    return *this;
+  }
+  Pickler& get(uint32_t place) { return raw("j").bytes(place); }
+  uint32_t keep() {
+    raw("\x94");
+    return kept_++;
+  }
+
+ private:
+  template <typename T>
+  Pickler& bytes(T value) {
+    return raw(std::string(reinterpret_cast<const char*>(&value), sizeof value));
+  }
+  std::string code_;
+  std::map<std::string, uint32_t> texts_;
+  uint32_t kept_ = 0;
+};
+
+/// A made-up history of two devices, of several pieces of a file, most of whose frames stand in the memo.
+TEST_F(SnapshotTest, EventsOfSeveralDevicesAreToldApart) {
+  std::mt19937 random(8);
+  Pickler p;
+  std::map<int, uint32_t> frames;                // their places in the memo
+  std::vector<std::pair<int, uint32_t>> stacks;  // site and place
+  const auto frame = [&](int n) {
+    if (frames.contains(n)) return void(p.get(frames[n]));
+    p.raw("}");
+    frames[n] = p.keep();
+    p.raw("(").text("filename").text("/home/me/file" + std::to_string(n % 3) + ".py");
+    p.text("name").text("f" + std::to_string(n)).text("line").integer(n).raw("u");
+  };
+  const auto stack = [&](int site) {
+    if (!stacks.empty() && random() % 4 == 0) {
+      const auto& [known, place] = stacks[random() % stacks.size()];
+      p.get(place);
+      return known;
+    }
+    p.raw("]");
+    stacks.emplace_back(site, p.keep());
+    p.raw("(");
+    for (int k = 0; k < 5; ++k) frame((site * 7 + k * k) % 40);
+    p.raw("e");
+    return site;
+  };
+  struct Device {
+    std::map<int64_t, int64_t> live;  // address to bytes
+    int64_t bytes = 0, most = 0, end = 0;
+    std::set<std::string> kinds;  // of the steps
+  };
+  Device devices[3];
+  const auto event = [&](Device& d, const std::string& action, int64_t address, int64_t size, int64_t time) {
+    p.raw("}");
+    p.keep();
+    p.raw("(").text("action").text(action).text("addr").integer(address).text("size").integer(size);
+    p.text("time_us").integer(d.end = time).text("frames");
+    const int site = stack(static_cast<int>(random() % 30));
+    p.raw("u");
+    const std::string n = std::to_string(site * 7 % 40), file = std::to_string(site * 7 % 40 % 3);
+    if (action != "free_requested") d.kinds.insert("file" + file + ".py:" + n + " f" + n);
+  };
+  p.raw("}(").text("device_traces").raw("](");
+  for (Device& d : devices) {
+    p.raw("](");
+    for (int64_t t = 1; t < (&d == devices ? 1 : 4000); ++t) {
+      if (d.live.size() < 50 || random() % 2 == 0) {
+        const auto address = static_cast<int64_t>(1 + random() % 1000) << 20;
+        if (d.live.contains(address)) continue;
+        const auto size = static_cast<int64_t>(1 + random() % (&d == devices + 1 ? 9000 : 90'000));
+        event(d, "alloc", address, size, t);
+        d.bytes += d.live[address] = (size + 511) / 512 * 512;
+        d.most = std::max(d.most, d.bytes);
+      } else {
+        const auto [address, size] = *std::next(d.live.begin(), static_cast<int>(random() % d.live.size()));
+        event(d, "free_requested", address, size, t);
+        event(d, "free_completed", address, size, t);
+        d.bytes -= size;
+        d.live.erase(address);
+      }
+      if (t % 300 == 0) p.raw("e(");
+    }
+    p.raw("e");
+  }
+  p.raw("e").text("segments").raw("]u");
+  EXPECT_GT(p.done().size(), size_t{1} << 19);
+  const std::string file = write("x.pickle", p.done());
+  EXPECT_EQ(import_recording(file, path("run.tide")).device, "cuda:2");
+  for (const int device : {1, 2}) {
+    const ImportSummary summary = import_recording(file, path("run.tide"), "cuda:" + std::to_string(device));
+    EXPECT_THAT(summary.devices, ::testing::ElementsAre("cuda:1", "cuda:2"));
+    EXPECT_EQ(summary.open_at_end, static_cast<int64_t>(devices[device].live.size()));
+    const Trace trace(path("run.tide"));
+    EXPECT_EQ(attribute(trace).peak_bytes, devices[device].most);
+    EXPECT_EQ(trace.steps()[0].end_ns, 1000 * devices[device].end);
+    std::set<std::string> kinds;
+    for (const ProgramStep& s : trace.program()) kinds.insert(s.kind);
+    EXPECT_EQ(kinds, devices[device].kinds);
+  }
 }
 
 /// Any change of any byte: an Error at most.
