@@ -74,14 +74,15 @@ int64_t pieces_for(int64_t rows, int64_t longest) {
 int64_t Batch::choose(int64_t first) const {
   int64_t count = 0, sources = spec_.tokens;
   for (; first + count < pairs_.size(); ++count) {
-    const int64_t left = rows_ - (count + 1) * room_;
-    if (pairs_.apart()) sources -= pairs_[first + count].source.length;
+    const int64_t pair = first + count, left = rows_ - (count + 1) * room_;
+    if (static_cast<int64_t>(pairs_.prompt(pair).size()) > room_) break;
+    if (pairs_[pair].source.length > spec_.max_length) break;
+    if (pairs_.apart()) sources -= pairs_[pair].source.length;
     if (left < 0 || sources < 0) break;
     const int64_t most = pairs_.apart() ? std::max(left, sources) : left;
     if (count + 1 + pieces_for(most, spec_.max_length) > spec_.sequences) break;
   }
-  const auto prompt = static_cast<int64_t>(pairs_.prompt(first).size());
-  if (count == 0 || prompt > room_ || pairs_[first].source.length > spec_.max_length)
+  if (count == 0)
     throw Error("cannot decode", pairs_.path() + ", pair " + std::to_string(first + 1),
                 "a batch has no room for it", "use a larger --length or --batch");
   return count;
