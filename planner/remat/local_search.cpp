@@ -14,10 +14,8 @@ constexpr int64_t kFirstRoundPerOp = 5;  // at least: fewer leave a large graph 
 constexpr int kRoundsOfWhole = 5;        // at least: the end of each says how much room placing takes
 constexpr int kRoundsOfAll = 2;          // then the best start alone goes on
 constexpr int64_t kQuickPlacement = 50'000'000;
-constexpr int64_t kSqueezePerOp = 300;  // changes to get below a peak
-constexpr int64_t kFewestSqueeze = 30'000, kMostSqueeze = 80'000;
-constexpr int64_t kSqueezedOps = 800, kFewestSqueezes = 2, kMostSqueezes = 8;  // so many of a small graph
-constexpr double kFirstSqueeze = 0.3;                                          // of the peak
+constexpr int64_t kFewestSqueeze = 4'000, kMostSqueeze = 80'000;  // changes to get below a peak
+constexpr double kFirstSqueeze = 0.3;                             // of the peak
 constexpr double kLastSqueeze = 0.01;
 
 class LocalSearch final : public Strategy {
@@ -67,25 +65,22 @@ class LocalSearch final : public Strategy {
   Candidate smallest(const RematProblem& problem, const Candidate* incumbent) const override {
     const Candidate& start = incumbent ? *incumbent : problem.keep_all();
     Candidate smallest = start;
-    const int64_t tries =
-        std::clamp(kSqueezedOps / static_cast<int64_t>(start.order.size()), kFewestSqueezes, kMostSqueezes);
-    for (int64_t k = 0; k < tries; ++k) {
-      const Candidate& from = k % 2 == 0 ? start : problem.keep_all();
-      Candidate found =
-          problem.evaluate(squeezed(problem.search_graph(), from.order, static_cast<uint64_t>(k)));
+    for (const Candidate* from : {&start, &problem.keep_all()}) {
+      Candidate found = problem.evaluate(squeezed(problem.search_graph(), from->order));
       if (found.arena_bytes < smallest.arena_bytes) smallest = std::move(found);
+      if (!incumbent) break;
     }
     return smallest;
   }
 
  private:
   /// An order with as low a peak as the search gets to by asking for ever less.
-  static std::vector<OpId> squeezed(const SearchGraph& graph, std::vector<OpId> order, uint64_t seed) {
-    const int64_t changes =
-        std::clamp(kSqueezePerOp * static_cast<int64_t>(graph.ops.size()), kFewestSqueeze, kMostSqueeze);
+  static std::vector<OpId> squeezed(const SearchGraph& graph, std::vector<OpId> order) {
+    const auto ops = static_cast<int64_t>(graph.ops.size());
+    const int64_t changes = std::clamp(ops * ops, kFewestSqueeze, kMostSqueeze);
     Timeline timeline(graph, order);
     auto peak = static_cast<int64_t>(timeline.peak());
-    Annealer annealer(std::move(timeline), peak, seed);
+    Annealer annealer(std::move(timeline), peak, 3);
     for (double step = kFirstSqueeze; step >= kLastSqueeze;) {
       annealer.set_room(static_cast<int64_t>(static_cast<double>(peak) * (1 - step)));
       annealer.run(changes, {});
