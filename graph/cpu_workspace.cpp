@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/divided.h"
+
 namespace tidemark::cpu {
 namespace {
 
@@ -13,10 +15,6 @@ constexpr int64_t kTileRows = 512;
 constexpr int64_t kCopiedTileRows = 256;
 constexpr int64_t kTilePanels = 8;
 constexpr int64_t kLargestKBlock = 320;
-
-int64_t divided(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 }  // namespace
 

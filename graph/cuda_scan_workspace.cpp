@@ -4,14 +4,11 @@
 #include <bit>
 #include <cmath>
 
+#include "base/divided.h"
 #include "graph/cuda_workspace.h"
 
 namespace tidemark::cuda {
 namespace {
-
-int64_t divided(int64_t n, int64_t by) {
-  return (n + by - 1) / by;
-}
 
 int64_t decays_bytes(const OpView& op) {
   return rounded(8 * static_cast<int64_t>(op.attributes().numbers("decays").size()));

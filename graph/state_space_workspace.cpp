@@ -4,14 +4,11 @@
 #include <bit>
 #include <cmath>
 
+#include "base/divided.h"
 #include "graph/cpu_workspace.h"
 
 namespace tidemark::cpu {
 namespace {
-
-int64_t divided(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 /// Floats to whole cache lines.
 int64_t padded(int64_t floats) {

@@ -4,11 +4,10 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "graph/ignored_label.h"
 
 namespace tidemark {
 namespace {
-
-constexpr int32_t kIgnored = -100;
 
 enum Stream : uint64_t { kOrder = 1, kOffset, kDocument, kCut };
 
@@ -28,7 +27,7 @@ void pack(std::span<Piece> pieces, const BatchView& view, const TokenAt& token, 
     if (row >= ids.size()) throw InternalError("pack: more tokens than the batch holds");
     ids[row] = token(piece.start + k);
     if (!labels.empty())
-      labels[row] = piece.ends && k + 1 == piece.length ? kIgnored : label(piece.start + k);
+      labels[row] = piece.ends && k + 1 == piece.length ? kIgnoredLabel : label(piece.start + k);
     if (!positions.empty()) positions[row] = static_cast<int32_t>(k);
     ++row;
   };

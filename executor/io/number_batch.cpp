@@ -6,11 +6,10 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "executor/io/safetensors.h"
+#include "graph/ignored_label.h"
 
 namespace tidemark {
 namespace {
-
-constexpr int32_t kIgnored = -100;
 
 /// In [0, n).
 int64_t random_below(uint64_t stream, uint64_t i, int64_t n) {
@@ -51,7 +50,7 @@ NumberSource::NumberSource(const std::string& path, const Model& model)
               labels_sequences_ ? "not one for each sequence" : "not one for each step of each sequence",
               "give the labels that the model's 'pooling' asks for");
   for (const int32_t label : labels)
-    if (label != kIgnored && (label < 0 || label >= model.vocabulary()))
+    if (label != kIgnoredLabel && (label < 0 || label >= model.vocabulary()))
       throw bad(path, "labels", std::to_string(label) + " is not a class",
                 "give 0 to " + std::to_string(model.vocabulary() - 1) + ", or -100 for none");
 
@@ -146,7 +145,7 @@ void NumberBatchMaker::fill(int64_t batch, const NumberView& view) const {
             x + row * columns * size_of(view.x.type.dtype), n * columns);
     const std::span<const int32_t> labels = source_->labels(i);
     if (source_->labels_sequences())
-      view.labels[static_cast<size_t>(s)] = n == source_->length(i) ? labels[0] : kIgnored;
+      view.labels[static_cast<size_t>(s)] = n == source_->length(i) ? labels[0] : kIgnoredLabel;
     else
       std::copy_n(labels.begin(), n, view.labels.begin() + row);
     row += n;

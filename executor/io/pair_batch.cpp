@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/divided.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -11,10 +12,6 @@ namespace {
 
 /// Draws in a row that find no room, after which a batch is full.
 constexpr int kMisses = 64;
-
-int64_t pieces_for(int64_t rows, int64_t longest) {
-  return (rows + longest - 1) / longest;
-}
 
 }  // namespace
 
@@ -57,7 +54,7 @@ bool PairBatchMaker::take(int64_t pair, Room& room) {
   const PairSource::Pair& p = (*source_)[pair];
   const Room left{room.sequences - 1, room.source - p.source.length, room.target - p.target.length};
   if (left.sequences < 0 || left.source < 0 || left.target < 0) return false;
-  if (pieces_for(std::max(left.source, left.target), spec_.max_length) > left.sequences) return false;
+  if (divided(std::max(left.source, left.target), spec_.max_length) > left.sequences) return false;
   room = left;
   pairs_.push_back(pair);
   return true;

@@ -6,13 +6,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "graph/ignored_label.h"
 
 namespace tidemark {
 namespace {
 
 constexpr const char* kWhat = "cannot read pairs";
-constexpr int32_t kIgnored = -100;
-
 std::vector<int32_t> bytes_of(std::string_view text) {
   std::vector<int32_t> ids;
   for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
@@ -87,9 +86,9 @@ void PairSource::add(std::span<const int32_t> source, std::span<const int32_t> t
   Pair pair;
   pair.source = {end(), source_tokens + (apart_ ? 1 : 1 + target_tokens), false};
   pair.prompt = apart_ ? 1 : source_tokens + 1;
-  for (const int32_t id : source) put(id, kIgnored);
+  for (const int32_t id : source) put(id, kIgnoredLabel);
   if (apart_) {
-    put(end_, kIgnored);
+    put(end_, kIgnoredLabel);
     pair.target = {end(), target_tokens + 1, false};
   }
   put(start_, target[0]);
@@ -120,7 +119,7 @@ int32_t PairSource::token(int64_t i) const {
 }
 
 int32_t PairSource::label(int64_t i) const {
-  return i < end() ? labels_[static_cast<size_t>(i)] : kIgnored;
+  return i < end() ? labels_[static_cast<size_t>(i)] : kIgnoredLabel;
 }
 
 }  // namespace tidemark

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "graph/ignored_label.h"
 
 namespace tidemark {
 namespace {
-
-constexpr int32_t kIgnored = -100;
 
 struct Reader {
   const TensorReader& reference;
@@ -210,7 +209,7 @@ ReferenceBatch reference_batch(const TensorReader& reference, const Model& model
     ids = reader.matrix("input/input_ids");
     labels = reader.matrix("input/labels");
     for (size_t i = 0; i < labels.size() && !model.labels_are_shifted(); ++i)
-      labels[i] = (i + 1) % static_cast<size_t>(reader.columns) == 0 ? kIgnored : labels[i + 1];
+      labels[i] = (i + 1) % static_cast<size_t>(reader.columns) == 0 ? kIgnoredLabel : labels[i + 1];
     if (reference.has("input/attention_mask"))
       pieces = masked_pieces(reader);
     else if (reference.has("input/position_ids"))

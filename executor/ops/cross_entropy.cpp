@@ -8,6 +8,7 @@
 #include "executor/ops/column_sum.h"
 #include "executor/ops/operands.h"
 #include "graph/cpu_workspace.h"
+#include "graph/ignored_label.h"
 
 namespace tidemark::ops {
 namespace {

@@ -3,6 +3,7 @@
 #include "executor/ops/column_sum_device.h"
 #include "executor/ops/operands.h"
 #include "graph/cuda_workspace.h"
+#include "graph/ignored_label.h"
 
 namespace tidemark::ops {
 

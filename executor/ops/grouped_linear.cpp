@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "base/divided.h"
 #include "executor/cpu/gemm.h"
 #include "executor/ops/all.h"
 #include "executor/ops/grouped_linear.h"
@@ -11,10 +12,6 @@ namespace {
 
 using cpu::kGroupedColumns;
 using cpu::kGroupedRows;
-
-int64_t divided(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 /// The slots' and the tokens' side of a product, and what both need.
 struct Grouped {
@@ -141,36 +138,31 @@ void combine(const Grouped& grouped, const Product& p) {
   });
 }
 
-}  // namespace
-
-void grouped_linear_cpu(const KernelArgs& args) {
+/// Of grouped_linear and its input's gradient, which multiplies by what the weight is not transposed to.
+void grouped_rows(const KernelArgs& args, bool is_gradient) {
   const Shape& weight = args.op.in(1).shape;
-  const bool sums = args.op.attributes().flag("combine");
-  const Grouped grouped(args, weight[1], weight[2], sums);
+  const int64_t columns = weight[is_gradient ? 2 : 1], k = weight[is_gradient ? 1 : 2];
+  const bool sums = args.op.attributes().flag("combine") != is_gradient;
+  const Grouped grouped(args, columns, k, sums);
   const Product p{args.inputs[0],
                   args.inputs[1],
                   args.op.has_in(4) ? args.inputs[4] : nullptr,
                   args.outputs[0],
-                  weight[1],
-                  weight[2],
-                  true,
+                  columns,
+                  k,
+                  !is_gradient,
                   is_bf16(args.op.in(0))};
   sums ? combine(grouped, p) : gather(grouped, p);
 }
 
+}  // namespace
+
+void grouped_linear_cpu(const KernelArgs& args) {
+  grouped_rows(args, false);
+}
+
 void grouped_linear_grad_input_cpu(const KernelArgs& args) {
-  const Shape& weight = args.op.in(1).shape;
-  const bool sums = !args.op.attributes().flag("combine");
-  const Grouped grouped(args, weight[2], weight[1], sums);
-  const Product p{args.inputs[0],
-                  args.inputs[1],
-                  args.op.has_in(4) ? args.inputs[4] : nullptr,
-                  args.outputs[0],
-                  weight[2],
-                  weight[1],
-                  false,
-                  is_bf16(args.op.in(0))};
-  sums ? combine(grouped, p) : gather(grouped, p);
+  grouped_rows(args, true);
 }
 
 void grouped_linear_grad_weight_cpu(const KernelArgs& args) {

@@ -52,8 +52,6 @@ inline Sequences sequences_of(const KernelArgs& args, int cu_seqlens) {
   return {args.in<int32_t>(cu_seqlens), rows_of(args.op.in(cu_seqlens))};
 }
 
-inline constexpr int32_t kIgnoredLabel = -100;
-
 /// Throws Error where an id is not in [0, vocabulary) and is not `ignored`; `name` is the operand's.
 void check_ids(const int32_t* ids, int64_t n, int64_t vocabulary, int32_t ignored, const char* name);
 

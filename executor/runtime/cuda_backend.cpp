@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "executor/ops/operands.h"
+#include "graph/ignored_label.h"
 
 namespace tidemark {
 
@@ -75,7 +76,7 @@ void CudaBackend::find_ids(const Graph& graph) {
     const std::string_view kind = op.op().def->name;
     if (kind == "embedding") add(step, 0, op.in(1).shape[0], 0, "ids");
     if (kind == "linear_cross_entropy" || kind == "linear_cross_entropy_grad")
-      add(step, 2, op.in(1).shape[0], ops::kIgnoredLabel, "labels");
+      add(step, 2, op.in(1).shape[0], kIgnoredLabel, "labels");
     if (kind == "nade") add(step, 1, op.in(0).shape[1], 0, "order");
     if (kind == "nade_grad") add(step, 2, op.in(1).shape[1], 0, "order");
   }

@@ -4,14 +4,14 @@
 #include <numeric>
 #include <string>
 
+#include "base/divided.h"
 #include "base/error.h"
 #include "executor/training/state.h"
+#include "graph/ignored_label.h"
 #include "graph/op_def.h"
 
 namespace tidemark {
 namespace {
-
-constexpr int32_t kIgnored = -100;
 
 const Op& loss_op(const Graph& graph) {
   for (const Op& op : graph.ops())
@@ -50,7 +50,7 @@ class Batch {
 Batch::Batch(Runtime& runtime, const BatchSpec& spec, const PairSource& pairs)
     : runtime_(runtime), spec_(spec), pairs_(pairs) {
   const BatchView inputs = input_view(runtime);
-  std::ranges::fill(inputs.at("labels"), kIgnored);
+  std::ranges::fill(inputs.at("labels"), kIgnoredLabel);
   decoded_ = inputs;
   if (pairs.apart()) {
     auto sides = pair_views(inputs);
@@ -66,10 +66,6 @@ Batch::Batch(Runtime& runtime, const BatchSpec& spec, const PairSource& pairs)
   vocabulary_ = runtime.graph().value(logits).type.shape[1];
 }
 
-int64_t pieces_for(int64_t rows, int64_t longest) {
-  return (rows + longest - 1) / longest;
-}
-
 /// How many pairs; rows that are left over must fit into the sequences that are, too.
 int64_t Batch::choose(int64_t first) const {
   int64_t count = 0, sources = spec_.tokens;
@@ -80,7 +76,7 @@ int64_t Batch::choose(int64_t first) const {
     if (pairs_.apart()) sources -= pairs_[pair].source.length;
     if (left < 0 || sources < 0) break;
     const int64_t most = pairs_.apart() ? std::max(left, sources) : left;
-    if (count + 1 + pieces_for(most, spec_.max_length) > spec_.sequences) break;
+    if (count + 1 + divided(most, spec_.max_length) > spec_.sequences) break;
   }
   if (count == 0)
     throw Error("cannot decode", pairs_.path() + ", pair " + std::to_string(first + 1),

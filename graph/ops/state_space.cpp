@@ -1,3 +1,4 @@
+#include "base/divided.h"
 #include "graph/ops/all.h"
 #include "graph/ops/check.h"
 #include "graph/state_space_workspace.h"
@@ -18,10 +19,6 @@ int64_t positive_attribute(const OpView& op, const char* name, int64_t most) {
   if (n < 1 || n > most)
     throw Error("wrong operand", name, "is " + std::to_string(n) + ", expected 1 to " + std::to_string(most));
   return n;
-}
-
-int64_t divided(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
 }
 
 }  // namespace
