@@ -12,10 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-Error unreadable(const std::string& path, const std::string& why) {
-  return Error("cannot read the trace", path, why, "record it again with 'tidemark profile --out'");
-}
-
 template <typename T>
 T read_as(std::span<const std::byte> bytes) {
   T value;
@@ -121,16 +117,16 @@ Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
   s.file = std::make_unique<MappedFile>(path, "cannot read the trace");
   const std::span<const std::byte> all = s.file->bytes();
   if (all.size() < tide::kFileHeaderBytes || std::memcmp(all.data(), tide::kMagic, sizeof tide::kMagic) != 0)
-    throw unreadable(path, "it is not a .tide trace");
+    throw tide::unreadable(path, "it is not a .tide trace");
   s.version = read_as<uint32_t>(all.subspan(sizeof tide::kMagic));
   if (s.version != tide::kVersion && s.version != tide::kOneFrame)
-    throw unreadable(path, "it is of version " + std::to_string(s.version) +
-                               ", this program reads versions " + std::to_string(tide::kOneFrame) + " and " +
-                               std::to_string(tide::kVersion));
+    throw tide::unreadable(path, "it is of version " + std::to_string(s.version) +
+                                     ", this program reads versions " + std::to_string(tide::kOneFrame) +
+                                     " and " + std::to_string(tide::kVersion));
   s.position = tide::kFileHeaderBytes;
   s.read_frames();
   if (!s.decoder.complete())
-    throw unreadable(path, "it ends before its tables" + (s.damage.empty() ? "" : ": " + s.damage));
+    throw tide::unreadable(path, "it ends before its tables" + (s.damage.empty() ? "" : ": " + s.damage));
 }
 
 Trace::~Trace() = default;
@@ -162,8 +158,8 @@ bool Trace::refresh() {
   State& s = *state_;
   const size_t before = s.position;
   auto mapped = std::make_unique<MappedFile>(s.path, "cannot read the trace");
-  if (mapped->bytes().size() < before) throw unreadable(s.path, "it was cut while it was read");
-  if (!s.same_tables(mapped->bytes())) throw unreadable(s.path, "another one has taken its place");
+  if (mapped->bytes().size() < before) throw tide::unreadable(s.path, "it was cut while it was read");
+  if (!s.same_tables(mapped->bytes())) throw tide::unreadable(s.path, "another one has taken its place");
   const std::byte* old_base = s.file->bytes().data();
   for (Run& r : s.runs)  // the map may have moved
     r.encoded = mapped->bytes().subspan(static_cast<size_t>(r.encoded.data() - old_base), r.encoded.size());

@@ -6,7 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
+
+#include "base/error.h"
 
 namespace tidemark::tide {
 
@@ -32,6 +35,11 @@ inline uint32_t checksum(uint32_t type, std::span<const std::byte> payload) {
   if (payload.empty()) return static_cast<uint32_t>(of_head);
   return static_cast<uint32_t>(
       crc32_z(of_head, reinterpret_cast<const Bytef*>(payload.data()), payload.size()));
+}
+
+/// To throw: what is wrong with the trace at `path`.
+inline Error unreadable(const std::string& path, const std::string& why) {
+  return {"cannot read the trace", path, why, "record it again with 'tidemark profile --out'"};
 }
 
 /// LEB128: seven bits a byte, the lowest first.

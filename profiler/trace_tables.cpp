@@ -25,17 +25,13 @@ std::string text_of(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Error damaged(const std::string& path, const std::string& why) {
-  return Error("cannot read the trace", path, why, "record it again with 'tidemark profile --out'");
-}
-
 /// Calls `read`, whose json errors become ones that name the file.
 template <typename Read>
 void guarded(const std::string& path, Read read) {
   try {
     read();
   } catch (const json::exception& e) {
-    throw damaged(path, std::string("its tables are damaged: ") + e.what());
+    throw unreadable(path, std::string("its tables are damaged: ") + e.what());
   }
 }
 
@@ -46,7 +42,7 @@ json parse(std::span<const std::byte> payload, const json::parser_callback_t& ca
 
 template <typename T>
 T integer(const json& number, const std::string& path) {
-  if (!number.is_number_integer()) throw damaged(path, "its tables are damaged: not an integer");
+  if (!number.is_number_integer()) throw unreadable(path, "its tables are damaged: not an integer");
   return number.get<T>();
 }
 
@@ -143,9 +139,9 @@ void TablesDecoder::read_one_frame(std::span<const std::byte> payload) {
     set_metadata(tables.at("metadata"));
     for (const char* rows : {"program", "buffers"})
       if (!tables.at(rows).is_array() || !tables.at(rows).empty())
-        throw damaged(path_, std::string("its tables are damaged: ") + rows);
+        throw unreadable(path_, std::string("its tables are damaged: ") + rows);
   });
-  if (out_.program.empty()) throw damaged(path_, "its program has no ops");
+  if (out_.program.empty()) throw unreadable(path_, "its program has no ops");
   check_buffers();
   complete_ = true;
 }
@@ -160,7 +156,7 @@ bool TablesDecoder::read(uint32_t type, std::span<const std::byte> payload) {
     default: return false;
   }
   if (out_.program.size() > steps_ || out_.buffers.size() > buffers_)
-    throw damaged(path_, "its tables are damaged: more rows than they should have");
+    throw unreadable(path_, "its tables are damaged: more rows than they should have");
   complete_ = out_.program.size() == steps_ && out_.buffers.size() == buffers_;
   if (complete_) check_buffers();
   return true;
@@ -169,7 +165,7 @@ bool TablesDecoder::read(uint32_t type, std::span<const std::byte> payload) {
 void TablesDecoder::set_metadata(json metadata) {
   out_.metadata = std::move(metadata);
   if (!out_.metadata.is_object() || !out_.metadata.value("model", json("")).is_string())
-    throw damaged(path_, "its metadata are damaged");
+    throw unreadable(path_, "its metadata are damaged");
 }
 
 void TablesDecoder::read_head(std::span<const std::byte> payload) {
@@ -180,7 +176,7 @@ void TablesDecoder::read_head(std::span<const std::byte> payload) {
     buffers_ = head.at("buffers").get<uint32_t>();
     if (!head.at("program").is_number_unsigned() || !head.at("buffers").is_number_unsigned() ||
         steps_ != head.at("program") || buffers_ != head.at("buffers") || steps_ == 0 || steps_ > INT32_MAX)
-      throw damaged(path_, "its tables are damaged: no number of rows");
+      throw unreadable(path_, "its tables are damaged: no number of rows");
   });
   has_head_ = true;
 }
@@ -198,7 +194,7 @@ Name TablesDecoder::name(VarintReader& row) const {
   const uint64_t text = row.next();
   const uint64_t number = (text & 1) != 0 ? row.next() : 0;
   if (text >> 1 >= texts_.size() || number > INT32_MAX)
-    throw damaged(path_, "its tables are damaged: a name that it does not have");
+    throw unreadable(path_, "its tables are damaged: a name that it does not have");
   const Text& t = texts_[text >> 1];
   return (text & 1) != 0 ? t.before_number.with_number(static_cast<int32_t>(number)) : t.alone;
 }
@@ -208,7 +204,7 @@ void TablesDecoder::read_program(VarintReader rows) {
     ProgramStep s{name(rows), name(rows), name(rows)};
     const uint64_t flags = rows.next();
     if (!rows.good() || flags >= 2 * kRecompute)
-      throw damaged(path_, "its tables are damaged: the phase of op '" + s.op.str() + "'");
+      throw unreadable(path_, "its tables are damaged: the phase of op '" + s.op.str() + "'");
     s.phase = static_cast<Phase>(flags % kRecompute);
     s.recompute = flags >= kRecompute;
     out_.program.push_back(s);
@@ -221,7 +217,7 @@ void TablesDecoder::read_buffers(VarintReader rows) {
     const uint64_t flags = rows.next(), bytes = rows.next(), offset = rows.next(), first = rows.next(),
                    more = rows.next();
     if (!rows.good() || flags >= 2 * kPersistent)
-      throw damaged(path_, "its tables are damaged: the category of buffer '" + b.name.str() + "'");
+      throw unreadable(path_, "its tables are damaged: the category of buffer '" + b.name.str() + "'");
     b.category = static_cast<Category>(flags % kPersistent);
     b.persistent = flags >= kPersistent;
     // What is too large stays so.
@@ -240,9 +236,9 @@ void TablesDecoder::check_buffers() const {
   for (const TraceBuffer& b : out_.buffers) {
     const bool placed = b.bytes >= 0 && b.bytes <= kMostBytes && b.offset >= 0 && b.offset <= kMostBytes;
     if (!placed || b.first_step < 0 || b.last_step < b.first_step || b.last_step >= steps)
-      throw damaged(path_, "the size, place or life of buffer '" + b.name.str() + "' cannot be");
+      throw unreadable(path_, "the size, place or life of buffer '" + b.name.str() + "' cannot be");
     total += b.bytes;
-    if (total > kMostBytes) throw damaged(path_, "its buffers are larger than any memory");
+    if (total > kMostBytes) throw unreadable(path_, "its buffers are larger than any memory");
   }
 }
 

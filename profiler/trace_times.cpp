@@ -14,9 +14,8 @@ void Trace::times(const Run& run, std::span<TimeSpan> out) const {
   const auto varint = [&] {
     const uint64_t value = encoded.next();
     if (!encoded.good())
-      throw Error("cannot read the trace", path(),
-                  "the times of training step " + std::to_string(run.training_step) + " are damaged",
-                  "record it again with 'tidemark profile --out'");
+      throw tide::unreadable(
+          path(), "the times of training step " + std::to_string(run.training_step) + " are damaged");
     return static_cast<int64_t>(value & INT64_MAX);
   };
   int64_t end = run.start_ns;

@@ -4,10 +4,10 @@
 #include <bit>
 #include <cstring>
 #include <map>
-#include <tuple>
 #include <utility>
 
 #include "base/error.h"
+#include "base/numbering.h"
 
 namespace tidemark {
 namespace {
@@ -311,14 +311,7 @@ class PickleMachine {
     push({.type = c.type, .index = at, .integer = 0});
   }
   /// Of values that are no containers; those of big pickles are few, but kept millions of times.
-  uint32_t number_of(Value v) {
-    const auto [it, is_new] = numbers_.try_emplace({v.type, v.index, v.integer}, 0);
-    if (is_new) {
-      it->second = next_index(others_.size());
-      others_.push_back(v);
-    }
-    return it->second;
-  }
+  uint32_t number_of(Value v) { return next_index(others_.of(v)); }
 
   bool step();
   bool step_container(uint8_t opcode);
@@ -327,10 +320,9 @@ class PickleMachine {
   static constexpr uint32_t kContainer = uint32_t{1} << 31, kUnset = UINT32_MAX;
 
   struct Hash {
-    size_t operator()(const std::tuple<Type, uint32_t, int64_t>& v) const {
-      const auto [type, index, integer] = v;
-      const uint64_t mixed =
-          (static_cast<uint64_t>(type) << 56) ^ (uint64_t{index} << 20) ^ static_cast<uint64_t>(integer);
+    size_t operator()(const Value& v) const {
+      const uint64_t mixed = (static_cast<uint64_t>(v.type) << 56) ^ (uint64_t{v.index} << 20) ^
+                             static_cast<uint64_t>(v.integer);
       return mixed * 0x9e3779b97f4a7c15u;
     }
   };
@@ -348,9 +340,8 @@ class PickleMachine {
   std::vector<size_t> marks_;  ///< heights of the stack
   std::vector<uint32_t> memo_;
   uint64_t kept_ = 0;  ///< times that a value was kept: the next place of MEMOIZE
-  std::vector<Value> others_;
-  std::unordered_map<std::tuple<Type, uint32_t, int64_t>, uint32_t, Hash> numbers_;  ///< of others_
-  std::vector<uint32_t> free_;                                                       ///< containers
+  Numbering<Value, Hash> others_;
+  std::vector<uint32_t> free_;  ///< containers
   std::unordered_map<std::string_view, uint32_t> interned_;
 };
 

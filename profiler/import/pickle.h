@@ -41,6 +41,10 @@ class Pickle {
       int64_t integer = 0;  ///< also booleans, and what a reducer returned
       double real;
     };
+    /// The same bits: of numbers, zeros of both signs differ.
+    friend bool operator==(const Value& a, const Value& b) {
+      return a.type == b.type && a.index == b.index && a.integer == b.integer;
+    }
   };
 
   /// Asked about every container when it is put into a list or a dict; it may keep a number in its place,
