@@ -1,11 +1,11 @@
 #include "planner/cost/calibration.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/median.h"
 #include "base/units.h"
@@ -36,8 +36,9 @@ struct Size {
   int64_t images;         ///< of a model of images
 };
 constexpr Size kSizes[] = {{1, 256, 8}, {8, 256, 32}, {2, 1024, 128}};
-constexpr double kSecondsOfSteps = 0.2;  ///< small models take more steps than asked for, up to so long…
-constexpr int kMostSteps = 50;           ///< …or so many
+constexpr int64_t kTimeOfSteps =
+    200'000'000;                ///< ns: small models take more steps than asked for, up to so long…
+constexpr int kMostSteps = 50;  ///< …or so many
 
 std::vector<std::string> small_presets() {
   std::vector<std::string> names = preset_names();
@@ -57,11 +58,8 @@ std::vector<OpSample> measure(const ModelOptions& options, const Options& o) {
   const Plan plan = choose_plan(graph, PlanOptions{}, options.threads);
   TrainingRun training(built, plan, DataOptions{}, LearningRate{}, options.threads);
   std::vector<std::vector<double>> seconds(plan.schedule.steps.size());
-  const auto start = std::chrono::steady_clock::now();
-  const auto is_young = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < kSecondsOfSteps;
-  };
-  for (int step = 0; step < o.steps || (step < kMostSteps && is_young()); ++step) {
+  const int64_t until = now_ns() + kTimeOfSteps;
+  for (int step = 0; step < o.steps || (step < kMostSteps && now_ns() < until); ++step) {
     training.step();
     if (step == 0 && o.steps > 1) continue;
     for (size_t i = 0; i < seconds.size(); ++i) {

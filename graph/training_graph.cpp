@@ -50,8 +50,9 @@ Graph TrainingGraphBuilder::build() {
   if (options_.micro_batches > 1) add_accumulators();
   copy_forward_ops();
 
-  ReverseSweep sweep(graph_, moved());
-  for (size_t i = 0; i < accumulators_.size(); ++i) sweep.accumulate_into(moved()[i], accumulators_[i]);
+  const std::vector<ValueId> all = moved();
+  ReverseSweep sweep(graph_, all);
+  for (size_t i = 0; i < accumulators_.size(); ++i) sweep.accumulate_into(all[i], accumulators_[i]);
   add_loss_and_gradient(sweep);
   sweep.run();
 
