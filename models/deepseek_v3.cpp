@@ -8,28 +8,24 @@
 #include <cmath>
 
 #include "models/architectures.h"
-#include "models/rope_scaling.h"
+#include "models/decoder_model.h"
 
 namespace tidemark {
 namespace {
 
-constexpr int64_t kLargestHead = 256;    // of the attention op
 constexpr double kLatentEpsilon = 1e-6;  // of the norms of latent vectors, whatever rms_norm_eps is
 
-class DeepseekV3 final : public Model {
+class DeepseekV3 final : public DecoderModel {
  public:
   explicit DeepseekV3(const Config& config)
-      : Model("deepseek_v3", config.value()),
-        hidden_(config.positive("hidden_size")),
+      : DecoderModel(config),
         intermediate_(config.positive("intermediate_size")),
         expert_columns_(config.positive("moe_intermediate_size")),
-        layers_(config.positive("num_hidden_layers", {}, 1 << 12)),
         dense_layers_(config.integer("first_k_dense_replace", 0, 0, 1 << 12)),
         heads_(config.positive("num_attention_heads", {}, 1 << 16)),
         q_rank_(config.has("q_lora_rank") ? config.positive("q_lora_rank") : 0),
         kv_rank_(config.positive("kv_lora_rank")),
         key_columns_(config.positive("qk_nope_head_dim", {}, kLargestHead)),
-        turned_columns_(config.positive("qk_rope_head_dim", {}, kLargestHead)),
         value_columns_(config.positive("v_head_dim", {}, kLargestHead)),
         experts_(config.positive("n_routed_experts", {}, 1 << 12)),
         shared_experts_(config.integer("n_shared_experts", 0, 0, 1 << 8)),
@@ -37,16 +33,12 @@ class DeepseekV3 final : public Model {
         groups_(config.positive("n_group", 1, 64)),
         top_groups_(config.positive("topk_group", 1, 64)),
         routed_scale_(config.number("routed_scaling_factor", 1, 1e-6, 1e6)),
-        epsilon_(config.number("rms_norm_eps", 1e-6, 0, 1)),
-        initializer_range_(config.number("initializer_range", 0.02, 0, 1e3)),
         bias_step_(config.number("bias_update_speed", 0, 0, 1)),
         scores_(config.choice("scoring_func", {"sigmoid", "softmax"}, "sigmoid")),
         normalizes_(config.flag("norm_topk_prob", true)),
-        interleaved_(config.flag("rope_interleave", true)),
-        tied_(config.flag("tie_word_embeddings", false)) {
-    vocabulary_ = config.positive("vocab_size", {}, 1 << 24);
-    config.choice("hidden_act", {"silu"}, "silu");
+        interleaved_(config.flag("rope_interleave", true)) {
     config.choice("topk_method", {"noaux_tc"}, "noaux_tc");
+    turned_columns_ = config.positive("qk_rope_head_dim", {}, kLargestHead);
     check_experts(config);
     check_attention(config);
   }
@@ -85,11 +77,9 @@ class DeepseekV3 final : public Model {
                              " columns with qk_rope_head_dim, at most " + std::to_string(kLargestHead) +
                              " are supported",
                          "use more heads");
-    if (config.number("attention_dropout", 0, 0, 1) != 0)
-      throw config.error("attention_dropout", "dropout of attention weights is not supported", "set it to 0");
     if (config.flag("attention_bias", false))
       throw config.error("attention_bias", "biases of the projections are not supported", "set it to false");
-    rope_frequencies(config, turned_columns_, 1);  // refuses a bad section now, not when a batch is built
+    check_positions(config);
     score_scale_ = 1 / std::sqrt(static_cast<double>(head_columns())) * long_context_factor(config);
   }
 
@@ -104,39 +94,7 @@ class DeepseekV3 final : public Model {
     return weight == 0 ? 1 : mscale * mscale;
   }
 
-  struct Block {  // what all layers share
-    Graph& graph;
-    DType dtype;
-    ValueId table, cu_seqlens;
-    double typical_length;  ///< of a sequence, for cost estimates
-  };
-
   int64_t head_columns() const { return key_columns_ + turned_columns_; }
-
-  ValueId parameter(const Block& block, const std::string& name, Shape shape) const {
-    return block.graph.add_source(name, {block.dtype, shape}, Category::parameter,
-                                  {Initializer::Kind::normal, initializer_range_});
-  }
-
-  /// y = x W^T (+ residual), of "MODULE.NAME".
-  ValueId project(const Block& block, const std::string& module, const std::string& name, ValueId x,
-                  int64_t out, ValueId residual = kNone) const {
-    const std::string path = module + "." + name;
-    const ValueId weight = parameter(block, path + ".weight", {out, block.graph.value(x).type.shape[1]});
-    return block.graph.add(
-        {.kind = "linear", .name = path, .inputs = {x, weight, kNone, residual}, .module = path});
-  }
-
-  ValueId norm(const Block& block, const std::string& path, ValueId x, double epsilon) const {
-    const ValueId weight =
-        block.graph.add_source(path + ".weight", {block.dtype, {block.graph.value(x).type.shape[1]}},
-                               Category::parameter, {Initializer::Kind::constant, 1});
-    return block.graph.add({.kind = "rms_norm",
-                            .name = path,
-                            .inputs = {x, weight},
-                            .attributes = {{"epsilon", epsilon}},
-                            .module = path});
-  }
 
   /// The last turned_columns_ of each head are turned by the token's position.
   ValueId turn(const Block& block, const std::string& module, const std::string& name, ValueId x,
@@ -160,7 +118,8 @@ class DeepseekV3 final : public Model {
     return project(block, module, "q_b_proj", latent, wide);
   }
 
-  ValueId attention(const Block& block, const std::string& module, ValueId x, ValueId residual) const {
+  ValueId attention(const Block& block, const std::string& module, ValueId x,
+                    ValueId residual) const override {
     Graph& graph = block.graph;
     const ValueId q = turn(block, module, "q_rope", queries(block, module, x), heads_);
     const ValueId both = project(block, module, "kv_a_proj_with_mqa", x, kv_rank_ + turned_columns_);
@@ -193,15 +152,6 @@ class DeepseekV3 final : public Model {
                                                     {"typical_length", block.typical_length}},
                                      .module = module});
     return project(block, module, "o_proj", mixed, hidden_, residual);
-  }
-
-  ValueId mlp(const Block& block, const std::string& module, ValueId x, int64_t columns,
-              ValueId residual) const {
-    const ValueId gate = project(block, module, "gate_proj", x, columns);
-    const ValueId up = project(block, module, "up_proj", x, columns);
-    const ValueId product = block.graph.add(
-        {.kind = "swiglu", .name = module + ".swiglu", .inputs = {gate, up}, .module = module});
-    return project(block, module, "down_proj", product, hidden_, residual);
   }
 
   struct Routes {
@@ -267,48 +217,22 @@ class DeepseekV3 final : public Model {
     return grouped(block, experts, "down_proj", product, hidden_, routes, true, residual);
   }
 
-  void add_ops(Graph& graph, const BatchSpec& batch) const override {
-    const ValueId ids = add_integers(graph, "input_ids", batch.tokens);
-    const ValueId positions = add_integers(graph, "position_ids", batch.tokens);
-    const ValueId labels = add_integers(graph, "labels", batch.tokens);
-    const ValueId cu_seqlens = add_integers(graph, "cu_seqlens", batch.sequences + 1);
-
-    RopeFrequencies rope = rope_frequencies(Config(config(), "config"), turned_columns_, batch.max_length);
-    const ValueId table =
-        graph.add({.kind = "rope_table",
-                   .name = "model.rotary_emb",
-                   .inputs = {positions},
-                   .attributes = {{"frequencies", std::move(rope.frequencies)}, {"scale", rope.scale}},
-                   .module = "model.rotary_emb"});
-    const Block block{graph, batch.dtype, table, cu_seqlens,
-                      static_cast<double>(batch.tokens) / static_cast<double>(batch.sequences)};
-    const ValueId embedding = parameter(block, "model.embed_tokens.weight", {vocabulary_, hidden_});
-    ValueId x = graph.add({.kind = "embedding",
-                           .name = "model.embed_tokens",
-                           .inputs = {ids, embedding},
-                           .module = "model.embed_tokens"});
-    for (int64_t i = 0; i < layers_; ++i) {
-      const std::string layer = "model.layers." + std::to_string(i);
-      x = attention(block, layer + ".self_attn", norm(block, layer + ".input_layernorm", x, epsilon_), x);
-      const ValueId normed = norm(block, layer + ".post_attention_layernorm", x, epsilon_);
-      x = i < dense_layers_ ? mlp(block, layer + ".mlp", normed, intermediate_, x)
-                            : mixture(block, layer + ".mlp", normed, x);
-    }
-    x = norm(block, "model.norm", x, epsilon_);
-    const ValueId head = tied_ ? embedding : parameter(block, "lm_head.weight", {vocabulary_, hidden_});
-    add_language_model_loss(graph, batch, x, head, labels, "lm_head");
+  ValueId feed_forward(const Block& block, int64_t layer, const std::string& module, ValueId x,
+                       ValueId residual) const override {
+    return layer < dense_layers_ ? mlp(block, module, x, intermediate_, residual)
+                                 : mixture(block, module, x, residual);
   }
 
-  int64_t hidden_, intermediate_, expert_columns_, layers_, dense_layers_, heads_;
+  int64_t intermediate_, expert_columns_, dense_layers_, heads_;
   int64_t q_rank_;  ///< 0: queries are not made of a latent vector
   int64_t kv_rank_;
-  int64_t key_columns_, turned_columns_;  ///< of a head's keys: without position, and with it
+  int64_t key_columns_;  ///< of a head's keys, those without position
   int64_t value_columns_;
   int64_t experts_, shared_experts_, top_k_, groups_, top_groups_;
-  double routed_scale_, epsilon_, initializer_range_;
+  double routed_scale_;
   double bias_step_;  ///< of each expert's bias after a step, towards being chosen as often as the others
   std::string scores_;
-  bool normalizes_, interleaved_, tied_;
+  bool normalizes_, interleaved_;
   double score_scale_ = 1;
 };
 

@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .llama import Mlp
-from .parts import LanguageModel, Namespace, linear
+from .llama import Layer, Llama, Mlp
+from .parts import linear
 
 LATENT_EPS = 1e-6
 
@@ -91,37 +91,12 @@ class Mixture(nn.Module):
         return y.view_as(x) + self.shared_experts(x) if self.shared_experts else y.view_as(x)
 
 
-class Layer(nn.Module):
-    def __init__(self, c, dense):
-        super().__init__()
-        width, eps = c["hidden_size"], c.get("rms_norm_eps", 1e-6)
-        self.input_layernorm, self.post_attention_layernorm = nn.RMSNorm(width, eps), nn.RMSNorm(width, eps)
-        self.self_attn, self.mlp = Attention(c), Mlp(c) if dense else Mixture(c)
+class DeepseekV3(Llama):
+    @staticmethod
+    def layer(c, index):
+        dense = index < c.get("first_k_dense_replace", 0)
+        return Layer(c, Attention(c), Mlp(c) if dense else Mixture(c))
 
-    def forward(self, x, cos, sin):
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
-        return x + self.mlp(self.post_attention_layernorm(x))
-
-
-class DeepseekV3(LanguageModel):
-    def __init__(self, c):
-        super().__init__()
-        width, dense = c["hidden_size"], c.get("first_k_dense_replace", 0)
-        self.model = Namespace(embed_tokens=nn.Embedding(c["vocab_size"], width),
-                               layers=nn.ModuleList(Layer(c, i < dense) for i in range(c["num_hidden_layers"])),
-                               norm=nn.RMSNorm(width, c.get("rms_norm_eps", 1e-6)))
-        self.lm_head = linear(width, c["vocab_size"])
-        dim = c["qk_rope_head_dim"]
-        exponents = torch.arange(0, dim, 2, dtype=torch.float64) / dim
-        self.register_buffer("frequencies", c.get("rope_theta", 10000.0) ** -exponents, persistent=False)
-
-    def hidden(self, ids):
-        x = self.model.embed_tokens(ids)
-        angles = torch.outer(torch.arange(ids.shape[1], device=ids.device), self.frequencies)
-        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-        for layer in self.model.layers:
-            x = layer(x, cos, sin)
-        return self.model.norm(x)
-
-    def head_of(self, x):
-        return self.lm_head(x)
+    @staticmethod
+    def turned_columns(c):
+        return c["qk_rope_head_dim"]

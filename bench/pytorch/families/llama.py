@@ -42,11 +42,11 @@ class Mlp(nn.Module):
 
 
 class Layer(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, attention, mlp):
         super().__init__()
         width, eps = c["hidden_size"], c.get("rms_norm_eps", 1e-6)
         self.input_layernorm, self.post_attention_layernorm = nn.RMSNorm(width, eps), nn.RMSNorm(width, eps)
-        self.self_attn, self.mlp = Attention(c), Mlp(c)
+        self.self_attn, self.mlp = attention, mlp
 
     def forward(self, x, cos, sin):
         x = x + self.self_attn(self.input_layernorm(x), cos, sin)
@@ -58,14 +58,23 @@ class Llama(LanguageModel):
         super().__init__()
         width = c["hidden_size"]
         self.model = Namespace(embed_tokens=nn.Embedding(c["vocab_size"], width),
-                               layers=nn.ModuleList(Layer(c) for _ in range(c["num_hidden_layers"])),
+                               layers=nn.ModuleList(self.layer(c, i) for i in range(c["num_hidden_layers"])),
                                norm=nn.RMSNorm(width, c.get("rms_norm_eps", 1e-6)))
         self.lm_head = linear(width, c["vocab_size"])
         if c.get("tie_word_embeddings"):
             self.lm_head.weight = self.model.embed_tokens.weight
-        dim = c.get("head_dim", width // c["num_attention_heads"])
+        dim = self.turned_columns(c)
         exponents = torch.arange(0, dim, 2, dtype=torch.float64) / dim
         self.register_buffer("frequencies", c.get("rope_theta", 10000.0) ** -exponents, persistent=False)
+
+    @staticmethod
+    def layer(c, _index):
+        return Layer(c, Attention(c), Mlp(c))
+
+    @staticmethod
+    def turned_columns(c):
+        """Of a head, by positions."""
+        return c.get("head_dim", c["hidden_size"] // c["num_attention_heads"])
 
     def hidden(self, ids):
         x = self.model.embed_tokens(ids)
