@@ -86,6 +86,21 @@ MachineCheck check_runtime(const Driver& driver) {
   return {"CUDA runtime", Status::ok, found, {}};
 }
 
+/// 130100 -> "13.1.0", as cuBLAS counts; of 22907, NCCL's, "2.29.7".
+std::string library_version(size_t number) {
+  return std::to_string(number / 10000) + "." + std::to_string(number % 10000 / 100) + "." +
+         std::to_string(number % 100);
+}
+
+MachineCheck check_blas() {
+  const CudaLibrary blas({"libcublasLt.so.13", "libcublasLt.so.12"});
+  const size_t version = blas.call("cublasLtGetVersion", size_t{0});
+  if (version == 0)
+    return {"cuBLASLt", Status::missing, "libcublasLt.so is not found",
+            "install libcublas to train on a GPU, or add its folder to LD_LIBRARY_PATH"};
+  return {"cuBLASLt", Status::ok, library_version(version), {}};
+}
+
 MachineCheck check_cupti() {
   const CudaLibrary cupti(kCuptiNames);
   uint32_t version = 0;
@@ -120,11 +135,7 @@ MachineCheck check_nccl() {
   if (nccl.call("ncclGetVersion", kFailed, &version) != 0)
     return {"NCCL", Status::missing, "libnccl.so.2 is not found",
             "install libnccl2 to train on several devices; one needs none"};
-  return {"NCCL",
-          Status::ok,
-          std::to_string(version / 10000) + "." + std::to_string(version % 10000 / 100) + "." +
-              std::to_string(version % 100),
-          {}};
+  return {"NCCL", Status::ok, library_version(static_cast<size_t>(version)), {}};
 }
 
 MachineCheck check_peers(const Driver& driver) {
@@ -150,8 +161,8 @@ std::string_view name_of(Status status) {
 
 std::vector<MachineCheck> check_machine() {
   const Driver driver;
-  return {check_driver(driver), check_devices(driver), check_runtime(driver), check_cupti(),
-          check_counters(),     check_nccl(),          check_peers(driver)};
+  return {check_driver(driver), check_devices(driver), check_runtime(driver), check_blas(),
+          check_cupti(),        check_counters(),      check_nccl(),          check_peers(driver)};
 }
 
 }  // namespace tidemark::cli

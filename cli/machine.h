@@ -18,7 +18,7 @@ struct MachineCheck {
 
 std::string_view name_of(MachineCheck::Status status);
 
-/// Driver, devices, CUDA runtime, CUPTI, access to hardware counters, NCCL, peer access: always all of them,
+/// Driver, devices, CUDA runtime, cuBLASLt, CUPTI, access to hardware counters, NCCL, peer access: always all of them,
 /// in this order.
 std::vector<MachineCheck> check_machine();
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "executor/device/cuda_blas.h"
 #include "graph/cuda_workspace.h"
 
 namespace tidemark::device {
@@ -11,17 +12,17 @@ namespace {
 
 void check_blas(cublasStatus_t status, const char* doing) {
   if (status != CUBLAS_STATUS_SUCCESS)
-    throw Error("CUDA failed", doing, cublasLtGetStatusString(status),
+    throw Error("CUDA failed", doing, cuda_blas().GetStatusString(status),
                 "run 'tidemark doctor', or use --backend cpu", ExitCode::failure);
 }
 
 /// cuBLASLt's handles, destroyed with their scope.
-template <typename T, cublasStatus_t (*kDestroy)(T)>
+template <typename T, auto CudaBlas::*kDestroy>
 class Handle {
  public:
   Handle() = default;
   ~Handle() {
-    if (handle_) kDestroy(handle_);
+    if (handle_) (cuda_blas().*kDestroy)(handle_);
   }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -31,9 +32,9 @@ class Handle {
  private:
   T handle_ = nullptr;
 };
-using Description = Handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
-using Layout = Handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
-using Preference = Handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+using Description = Handle<cublasLtMatmulDesc_t, &CudaBlas::MatmulDescDestroy>;
+using Layout = Handle<cublasLtMatrixLayout_t, &CudaBlas::MatrixLayoutDestroy>;
+using Preference = Handle<cublasLtMatmulPreference_t, &CudaBlas::MatmulPreferenceDestroy>;
 
 cudaDataType_t type_of(DType dtype) {
   return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -41,11 +42,12 @@ cudaDataType_t type_of(DType dtype) {
 
 template <typename T>
 void set(const Description& d, cublasLtMatmulDescAttributes_t attribute, T value) {
-  check_blas(cublasLtMatmulDescSetAttribute(d, attribute, &value, sizeof value), "describe a product");
+  check_blas(cuda_blas().MatmulDescSetAttribute(d, attribute, &value, sizeof value), "describe a product");
 }
 template <typename T>
 void set(const Preference& p, cublasLtMatmulPreferenceAttributes_t attribute, T value) {
-  check_blas(cublasLtMatmulPreferenceSetAttribute(p, attribute, &value, sizeof value), "choose a product");
+  check_blas(cuda_blas().MatmulPreferenceSetAttribute(p, attribute, &value, sizeof value),
+             "choose a product");
 }
 
 /// Of the address, at most 16: buffers lie 64 bytes apart, so no plan changes it.
@@ -64,11 +66,11 @@ void check_cuda(cudaError_t status, const char* doing) {
 
 CudaDevice::CudaDevice() {
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream");
-  check_blas(cublasLtCreate(&blas_), "open cuBLASLt");
+  check_blas(cuda_blas().Create(&blas_), "open cuBLASLt");
 }
 
 CudaDevice::~CudaDevice() {
-  cublasLtDestroy(blas_);
+  cuda_blas().Destroy(blas_);
   cudaStreamDestroy(stream_);
 }
 
@@ -79,7 +81,7 @@ void CudaDevice::zero(void* at, int64_t bytes) {
 // cuBLASLt's matrices are column-major: what it is asked for is C^T = op(B)^T op(A)^T.
 void CudaDevice::matmul(const Matmul& p) {
   Description description;
-  check_blas(cublasLtMatmulDescCreate(description.address(), CUBLAS_COMPUTE_32F, CUDA_R_32F),
+  check_blas(cuda_blas().MatmulDescCreate(description.address(), CUBLAS_COMPUTE_32F, CUDA_R_32F),
              "describe a product");
   set(description, CUBLASLT_MATMUL_DESC_TRANSA, p.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(description, CUBLASLT_MATMUL_DESC_TRANSB, p.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -90,8 +92,8 @@ void CudaDevice::matmul(const Matmul& p) {
   }
 
   const auto layout = [](Layout& l, DType dtype, int64_t rows, int64_t columns, int64_t ld) {
-    check_blas(cublasLtMatrixLayoutCreate(l.address(), type_of(dtype), static_cast<uint64_t>(rows),
-                                          static_cast<uint64_t>(columns), ld),
+    check_blas(cuda_blas().MatrixLayoutCreate(l.address(), type_of(dtype), static_cast<uint64_t>(rows),
+                                              static_cast<uint64_t>(columns), ld),
                "describe a matrix");
   };
   Layout a, b, c;
@@ -100,7 +102,7 @@ void CudaDevice::matmul(const Matmul& p) {
   layout(c, p.c_dtype, p.n, p.m, p.ldc);
 
   Preference preference;
-  check_blas(cublasLtMatmulPreferenceCreate(preference.address()), "choose a product");
+  check_blas(cuda_blas().MatmulPreferenceCreate(preference.address()), "choose a product");
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(cuda::kMatmulWorkspace));
   set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
@@ -111,13 +113,13 @@ void CudaDevice::matmul(const Matmul& p) {
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(p.c));
   cublasLtMatmulHeuristicResult_t best{};
   int found = 0;
-  check_blas(cublasLtMatmulAlgoGetHeuristic(blas_, description, b, a, c, c, preference, 1, &best, &found),
+  check_blas(cuda_blas().MatmulAlgoGetHeuristic(blas_, description, b, a, c, c, preference, 1, &best, &found),
              "choose a product");
   if (found == 0) check_blas(CUBLAS_STATUS_NOT_SUPPORTED, "choose a product");
 
   const float one = 1, beta = p.start ? 1.0f : 0.0f;
-  check_blas(cublasLtMatmul(blas_, description, &one, p.b, b, p.a, a, &beta, start, c, p.c, c, &best.algo,
-                            p.workspace, static_cast<size_t>(cuda::kMatmulWorkspace), stream_),
+  check_blas(cuda_blas().Matmul(blas_, description, &one, p.b, b, p.a, a, &beta, start, c, p.c, c, &best.algo,
+                                p.workspace, static_cast<size_t>(cuda::kMatmulWorkspace), stream_),
              "multiply matrices");
 }
 

@@ -10,6 +10,7 @@ namespace {
 using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Usage : public CommandTest {
  protected:
@@ -54,6 +55,14 @@ TEST_F(Usage, HelpFitsATerminal) {
     for (std::string text; std::getline(lines, text);) EXPECT_LE(text.size(), 80u) << text;
   }
   EXPECT_EQ(run({"--version"}).status, 0);
+}
+
+/// What the loader maps before main: CUDA's libraries would take more memory than a small training.
+TEST_F(Usage, StartsWithoutCudasLibraries) {
+  ASSERT_EQ(setenv("LD_TRACE_LOADED_OBJECTS", "1", 1), 0);
+  const std::string mapped = run({}).out;
+  unsetenv("LD_TRACE_LOADED_OBJECTS");
+  EXPECT_THAT(mapped, AllOf(HasSubstr("libc.so"), Not(HasSubstr("libcu"))));
 }
 
 TEST_F(Usage, BadBudgets) {
