@@ -12,7 +12,7 @@ DecoderModel::DecoderModel(const Config& config)
       initializer_range_(config.number("initializer_range", 0.02, 0, 1e3)),
       tied_(config.flag("tie_word_embeddings", false)) {
   vocabulary_ = config.positive("vocab_size", {}, 1 << 24);
-  config.choice("hidden_act", {"silu"}, "silu");
+  config.choice("hidden_act", {"silu", "swish"}, "silu");
   if (config.number("attention_dropout", 0, 0, 1) != 0)
     throw config.error("attention_dropout", "dropout of attention weights is not supported", "set it to 0");
 }

@@ -21,20 +21,21 @@ class DeepseekV3 final : public DecoderModel {
       : DecoderModel(config),
         intermediate_(config.positive("intermediate_size")),
         expert_columns_(config.positive("moe_intermediate_size")),
-        dense_layers_(config.integer("first_k_dense_replace", 0, 0, 1 << 12)),
+        dense_layers_(config.integer("first_k_dense_replace", 3, 0, 1 << 12)),
         heads_(config.positive("num_attention_heads", {}, 1 << 16)),
         q_rank_(config.has("q_lora_rank") ? config.positive("q_lora_rank") : 0),
         kv_rank_(config.positive("kv_lora_rank")),
         key_columns_(config.positive("qk_nope_head_dim", {}, kLargestHead)),
         value_columns_(config.positive("v_head_dim", {}, kLargestHead)),
         experts_(config.positive("n_routed_experts", {}, 1 << 12)),
-        shared_experts_(config.integer("n_shared_experts", 0, 0, 1 << 8)),
+        shared_experts_(config.integer("n_shared_experts", 1, 0, 1 << 8)),
         top_k_(config.positive("num_experts_per_tok", {}, 1 << 12)),
-        groups_(config.positive("n_group", 1, 64)),
-        top_groups_(config.positive("topk_group", 1, 64)),
-        routed_scale_(config.number("routed_scaling_factor", 1, 1e-6, 1e6)),
+        groups_(config.positive("n_group", 8, 64)),
+        top_groups_(config.positive("topk_group", 4, 64)),
+        routed_scale_(config.number("routed_scaling_factor", 2.5, 1e-6, 1e6)),
         bias_step_(config.number("bias_update_speed", 0, 0, 1)),
         scores_(config.choice("scoring_func", {"sigmoid", "softmax"}, "sigmoid")),
+        bias_(config.flag("attention_bias", false)),
         normalizes_(config.flag("norm_topk_prob", true)),
         interleaved_(config.flag("rope_interleave", true)) {
     config.choice("topk_method", {"noaux_tc"}, "noaux_tc");
@@ -77,8 +78,6 @@ class DeepseekV3 final : public DecoderModel {
                              " columns with qk_rope_head_dim, at most " + std::to_string(kLargestHead) +
                              " are supported",
                          "use more heads");
-    if (config.flag("attention_bias", false))
-      throw config.error("attention_bias", "biases of the projections are not supported", "set it to false");
     check_positions(config);
     score_scale_ = 1 / std::sqrt(static_cast<double>(head_columns())) * long_context_factor(config);
   }
@@ -114,7 +113,7 @@ class DeepseekV3 final : public DecoderModel {
     const int64_t wide = heads_ * head_columns();
     if (q_rank_ == 0) return project(block, module, "q_proj", x, wide);
     const ValueId latent = norm(block, module + ".q_a_layernorm",
-                                project(block, module, "q_a_proj", x, q_rank_), kLatentEpsilon);
+                                project(block, module, "q_a_proj", x, q_rank_, kNone, bias_), kLatentEpsilon);
     return project(block, module, "q_b_proj", latent, wide);
   }
 
@@ -122,7 +121,8 @@ class DeepseekV3 final : public DecoderModel {
                     ValueId residual) const override {
     Graph& graph = block.graph;
     const ValueId q = turn(block, module, "q_rope", queries(block, module, x), heads_);
-    const ValueId both = project(block, module, "kv_a_proj_with_mqa", x, kv_rank_ + turned_columns_);
+    const ValueId both =
+        project(block, module, "kv_a_proj_with_mqa", x, kv_rank_ + turned_columns_, kNone, bias_);
     const std::vector<ValueId> parts = graph
                                            .op(graph.add_op({.kind = "split_columns",
                                                              .name = module + ".latent",
@@ -151,7 +151,7 @@ class DeepseekV3 final : public DecoderModel {
                                                     {"scale", score_scale_},
                                                     {"typical_length", block.typical_length}},
                                      .module = module});
-    return project(block, module, "o_proj", mixed, hidden_, residual);
+    return project(block, module, "o_proj", mixed, hidden_, residual, bias_);
   }
 
   struct Routes {
@@ -232,6 +232,7 @@ class DeepseekV3 final : public DecoderModel {
   double routed_scale_;
   double bias_step_;  ///< of each expert's bias after a step, towards being chosen as often as the others
   std::string scores_;
+  bool bias_;  ///< of projections to and from the latent vectors, and of the last
   bool normalizes_, interleaved_;
   double score_scale_ = 1;
 };

@@ -178,7 +178,7 @@ void TensorReader::open_index(const std::string& index_path) {
 const StoredTensor& TensorReader::require(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end())
-    throw Error(kWhat, path_, "no tensor '" + name + "'", "use the weights of the configured model");
+    throw Error(kWhat, path_, "no tensor '" + name + "'", "use a file made for this model");
   return found->second;
 }
 
@@ -190,7 +190,7 @@ void TensorReader::read(const std::string& name, const TensorType& type, void* o
   if (tensor.shape != wanted)
     throw Error(kWhat, where,
                 "its shape is " + shape_text(tensor.shape) + ", the model's " + shape_text(wanted),
-                "use the weights of the configured model");
+                "use a file made for this model");
   if (!convert(tensor.type, tensor.bytes.data(), type.dtype, static_cast<std::byte*>(out), tensor.elements()))
     throw Error(kWhat, where,
                 "its " + std::string(name_of(tensor.type)) + " values do not convert to " +

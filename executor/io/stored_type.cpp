@@ -104,12 +104,14 @@ bool convert(StoredType from, const std::byte* in, DType to, std::byte* out, int
   if (to == DType::f32 && from == StoredType::bf16) return each<uint16_t, float>(in, out, count, from_bfloat);
   if (to == DType::f32 && from == StoredType::f16)
     return each<uint16_t, float>(in, out, count, float_from_half);
+  if (to == DType::f32 && from == StoredType::f64)
+    return each<double, float>(in, out, count, [](double x) { return static_cast<float>(x); });
   if (to == DType::bf16 && from == StoredType::f32)
     return each<float, uint16_t>(in, out, count, bfloat16_from);
   if (to == DType::bf16 && from == StoredType::f16)
     return each<uint16_t, uint16_t>(in, out, count, half_to_bfloat);
   if (to == DType::i32 && from == StoredType::i64) return narrow(in, out, count);
-  if (to == DType::i32 && from == StoredType::u8)
+  if (to == DType::i32 && (from == StoredType::u8 || from == StoredType::boolean))
     return each<uint8_t, int32_t>(in, out, count, [](uint8_t x) { return int32_t{x}; });
   return false;
 }

@@ -11,8 +11,8 @@
 
 namespace tidemark {
 
-/// All types of the format, so that any file's layout can be checked; only F32, F16, BF16, I64 and I32
-/// can be read into tensors.
+/// All types of the format, so that any file's layout can be checked; only F64, F32, F16, BF16, I64, I32, U8
+/// and BOOL can be read into tensors.
 enum class StoredType : uint8_t {
   f32,
   f16,

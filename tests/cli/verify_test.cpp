@@ -33,6 +33,14 @@ TEST_F(Verify, TakesABareConfig) {
   EXPECT_THAT(output.out, HasSubstr("passed"));
 }
 
+TEST_F(Verify, TakesALossWithoutDimensions) {
+  std::string bytes = bytes_of(parity("rnn.safetensors"));
+  const size_t shape = bytes.find("[1]", bytes.find("output/loss"));
+  ASSERT_NE(shape, std::string::npos);
+  bytes.replace(shape, 3, "[ ]");
+  EXPECT_EQ(json_of({"verify", parity("rnn.json"), write("scalar.safetensors", bytes)})["passed"], true);
+}
+
 TEST_F(Verify, FailsAReferenceThatDiffers) {
   // The last tensor in the file is a weight of one of the layers: bend its last number.
   std::string bytes = bytes_of(parity("rnn.safetensors"));

@@ -73,15 +73,26 @@ TEST(StoredType, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(convert(StoredType::i64, in, DType::i32, reinterpret_cast<std::byte*>(out), 1));
   EXPECT_EQ(out[0], 5);
   EXPECT_FALSE(convert(StoredType::i64, in, DType::i32, reinterpret_cast<std::byte*>(out), 2));
-  EXPECT_FALSE(convert(StoredType::f64, in, DType::f32, reinterpret_cast<std::byte*>(out), 1));
+  EXPECT_FALSE(convert(StoredType::u64, in, DType::f32, reinterpret_cast<std::byte*>(out), 1));
+}
+
+TEST(StoredType, DoublesRoundToTheNearest) {
+  const double in[2] = {0.1, -1e-50};
+  float out[2];
+  EXPECT_TRUE(convert(StoredType::f64, reinterpret_cast<const std::byte*>(in), DType::f32,
+                      reinterpret_cast<std::byte*>(out), 2));
+  EXPECT_EQ(out[0], 0.1f);
+  EXPECT_EQ(out[1], 0.0f);
 }
 
 TEST(StoredType, BytesAreNumbersWithoutSign) {
   const std::byte in[2] = {std::byte{200}, std::byte{1}};
-  int32_t out[2];
-  EXPECT_TRUE(convert(StoredType::u8, in, DType::i32, reinterpret_cast<std::byte*>(out), 2));
-  EXPECT_EQ(out[0], 200);
-  EXPECT_EQ(out[1], 1);
+  for (const StoredType type : {StoredType::u8, StoredType::boolean}) {
+    int32_t out[2];
+    EXPECT_TRUE(convert(type, in, DType::i32, reinterpret_cast<std::byte*>(out), 2));
+    EXPECT_EQ(out[0], 200);
+    EXPECT_EQ(out[1], 1);
+  }
 }
 
 TEST(StoredType, NamesRoundTrip) {

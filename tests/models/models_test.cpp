@@ -134,6 +134,19 @@ TEST(Models, ExpertsAreStackedAndTheirBiasIsNotTrained) {
   EXPECT_EQ(latent.at("model.layers.0.self_attn.q_b_proj.weight"), (std::vector<int64_t>{80, 16}));
 }
 
+TEST(Models, LatentAttentionHasBiasesWhereTransformersHasThem) {
+  const auto shapes =
+      shapes_of(*load_model(with("moonlight-tiny", R"({"q_lora_rank":16,"attention_bias":true})"), "c"));
+  const std::string attention = "model.layers.1.self_attn.";
+  EXPECT_EQ(shapes.at(attention + "q_a_proj.bias"), std::vector<int64_t>{16});
+  EXPECT_EQ(shapes.at(attention + "kv_a_proj_with_mqa.bias"), std::vector<int64_t>{24 + 8});
+  EXPECT_EQ(shapes.at(attention + "o_proj.bias"), std::vector<int64_t>{48});
+  for (const char* other : {"q_b_proj.bias", "kv_b_proj.bias"})
+    EXPECT_EQ(shapes.count(attention + other), 0u) << other;
+  const auto direct = shapes_of(*load_model(with("moonlight-tiny", R"({"attention_bias":true})"), "c"));
+  EXPECT_EQ(direct.count(attention + "q_proj.bias"), 0u);
+}
+
 TEST(Models, ParametersDoNotDependOnTheBatch) {
   const auto model = model_from_preset("llama-tiny");
   const Graph graph = model->build({.tokens = 100, .sequences = 3, .max_length = 60, .dtype = DType::bf16});

@@ -15,10 +15,11 @@ namespace {
 
 class AdamWCurve : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Cases, AdamWCurve,
-                         ::testing::Values("fvsbn_order", "gru_tied", "llama", "lru_ragged", "lstm",
-                                           "made_direct", "mamba", "mamba2_rows", "nade_order", "qwen2",
-                                           "retnet_postnorm", "rnn_relu", "rwkv_columns", "rwkv7_heads",
-                                           "s4_last", "s4d_zoh", "transformer_norm_first"),
+                         ::testing::Values("deepseek_v3_groups", "fvsbn_order", "gru_tied", "llama",
+                                           "lru_ragged", "lstm", "made_direct", "mamba", "mamba2_rows",
+                                           "nade_order", "qwen2", "retnet_postnorm", "rnn_relu",
+                                           "rwkv_columns", "rwkv7_heads", "s4_last", "s4d_zoh",
+                                           "transformer_norm_first"),
                          [](const auto& name) { return std::string(name.param); });
 
 AdamW optimizer_of(const nlohmann::json& facts) {

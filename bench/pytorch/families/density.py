@@ -67,7 +67,7 @@ class Made(Density):
         super().__init__()
         self.sizes = [c["input_dim"], *c["hidden_sizes"], c["input_dim"]]
         self.natural, self.activation = c.get("natural_ordering", False), ACTIVATIONS[c.get("activation", "relu")]
-        self.seeds = c.get("mask_seeds", range(c.get("num_masks", 1)))
+        self.seeds = c.get("mask_seeds") or range(c.get("num_masks", 1))
         layers = []
         for inputs, outputs in zip(self.sizes, self.sizes[1:]):
             layers += [nn.Linear(inputs, outputs), nn.Identity()]
