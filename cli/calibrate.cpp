@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/median.h"
 #include "base/units.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
 #include "cli/table.h"
@@ -146,12 +147,12 @@ void add_calibrate(CLI::App& app, ExitCode&) {
       ->capture_default_str();
   command->add_option("--threads", o->threads, "Threads; 0: one per processor")->capture_default_str();
   command->add_option("--rounds", o->rounds, "Times that every model runs; of an op, its least time counts")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   command
       ->add_option("--steps", o->steps,
                    "Training steps of a round at each size, at least; the first is not counted")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   command->add_option("--out", o->out, "Write the device here (device.json)")->required();
   command->add_flag("--json", o->as_json, "Print JSON");

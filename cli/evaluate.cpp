@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/units.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/forward_run.h"
@@ -137,17 +138,17 @@ void add_evaluate(CLI::App& app, ExitCode&) {
   add_data_options(*command, o->data)->required();
   command->add_option("--length", o->forward.model.length, "Tokens in a sequence")->capture_default_str();
   command->add_option("--target-length", o->forward.model.target_length, "Of pairs: in a target; 0: as many")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command->add_option("--part", o->part, "Of a folder of images: train, valid or test")
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->capture_default_str();
   command->add_option("--orderings", o->orderings, "Models of the ensemble to average p over; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   auto* limit =
       command->add_option("--limit", o->limit, "The first so many images, or batches of tokens; 0: all");
-  limit->check(CLI::NonNegativeNumber)->capture_default_str();
+  limit->check(not_negative())->capture_default_str();
   command
       ->add_option(
           "--decode", o->decoded,

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "cli/checks.h"
 
 namespace tidemark::cli {
 
@@ -18,7 +19,7 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   command
       .add_option("--target-length", o.target_length,
                   "Of models of pairs: tokens in a target, at most; 0: as many as in a source")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command.add_option("--dtype", o.dtype, "f32, or bf16 with f32 masters")->capture_default_str();
   command
@@ -30,13 +31,15 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   command
       .add_option("--loss-chunk-rows", o.loss_chunk_rows,
                   "Tokens of which the loss has the logits at a time; 0: as few as cost no time")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command.add_option("--micro-batches", o.micro_batches, "Micro-batches whose gradients add up")
       ->capture_default_str();
   command.add_option("--clip-norm", o.clip_norm, "Clip the gradients' global norm; 0: never")
+      ->check(not_negative())
       ->capture_default_str();
   command.add_option("--weight-decay", o.weight_decay, "AdamW's decoupled weight decay")
+      ->check(not_negative())
       ->capture_default_str();
   command.add_option("--beta2", o.beta2, "AdamW's decay of the mean squared gradient")
       ->check(CLI::Range(0.0, 0.99999))

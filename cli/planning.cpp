@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "cli/checks.h"
 #include "executor/runtime/backend.h"
 #include "planner/cost/device.h"
 #include "planner/remat/strategy.h"
@@ -78,7 +79,7 @@ void add_budget_options(CLI::App& command, BudgetOptions& o) {
   command
       .add_option("--time-limit", o.time_limit,
                   "Seconds to look for a faster plan; 0: a fixed number of tries, the same plan everywhere")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command.add_option("--backend", o.backend, "Plan for cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))

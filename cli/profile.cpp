@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
 #include "cli/profile_command.h"
@@ -73,7 +74,7 @@ void add_profile(CLI::App& app, ExitCode& status) {
       ->description("UTF-8 text, or ids in a .bin or .npy file; none: random tokens");
   add_plan_options(*command, o->plan);
   command->add_option("--steps", o->steps, "Training steps")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   command->add_option("--out", o->out, "Write the trace here (run.tide)")->required();
   command->add_flag("--json", o->as_json, "Print JSON");

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "base/units.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/forward_run.h"
 #include "cli/table.h"
@@ -50,9 +51,9 @@ void add_sample(CLI::App& app, ExitCode&) {
   command->get_option("--batch")->description("Images to draw");
   command->add_option("--seed", o->seed, "Of the images")->capture_default_str();
   command->add_option("--width", o->width, "Pixels in a row of an image; 0: it is a square")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   command->add_option("--columns", o->columns, "Images in a row of the picture")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   command->add_option("--scale", o->scale, "Side of a pixel in the picture")
       ->check(CLI::Range(1, 64))

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "base/units.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/planning.h"
@@ -174,19 +175,18 @@ void run(const Options& o) {
 void add_rate_options(CLI::App& command, LearningRate& rate) {
   command.add_option("--learning-rate", rate.peak, "After the warm-up")->capture_default_str();
   command.add_option("--warmup-steps", rate.warmup_steps, "Steps of linear warm-up")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command
       .add_option("--decay", rate.decay, "cosine (with --schedule-steps), or inverse-square-root of the step")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, LearningRate::Decay>{
-              {"cosine", LearningRate::Decay::cosine},
-              {"inverse-square-root", LearningRate::Decay::inverse_square_root}},
-          CLI::ignore_case))
+      ->transform(CLI::Transformer(std::map<std::string, LearningRate::Decay>{
+          {"cosine", LearningRate::Decay::cosine},
+          {"inverse-square-root", LearningRate::Decay::inverse_square_root}}))
+      ->transform(CLI::IsMember({"cosine", "inverse-square-root"}, CLI::ignore_case))  // before the one above
       ->default_str("cosine");
   command
       .add_option("--schedule-steps", rate.total_steps, "The step at which a cosine decay ends; 0: no decay")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command.add_option("--final-fraction", rate.final_fraction, "Of the learning rate, where the decay ends")
       ->check(CLI::Range(0.0, 1.0))
@@ -203,14 +203,13 @@ void add_train(CLI::App& app, ExitCode&) {
   add_plan_options(*command, o->plan);
   add_validation_options(*command, o->validation);
   command->add_option("--steps", o->steps, "Steps in all, those before a --resume included")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->required();
   add_rate_options(*command, o->rate);
   auto* weights = command->add_option("--weights", o->weights, "Start from safetensors: a file or a folder");
   command->add_option("--resume", o->resume, "Go on from the checkpoint in this folder")->excludes(weights);
   command->add_option("--save", o->save, "Write checkpoints to this folder, the last one at the end");
-  command->add_option("--save-every", o->save_every, "And one every so many steps")
-      ->check(CLI::NonNegativeNumber);
+  command->add_option("--save-every", o->save_every, "And one every so many steps")->check(not_negative());
   command->add_option("--trace", o->trace, "Record a trace (run.tide)");
   command->add_flag("--json", o->as_json, "Print JSON");
   command->callback([o] { run(*o); });

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_file.h"
+#include "cli/checks.h"
 #include "executor/io/safetensors.h"
 #include "executor/training/state.h"
 
@@ -27,12 +28,12 @@ void add_validation_options(CLI::App& command, ValidationOptions& o) {
                                   "Measure the loss on this data, too, without dropout; of a folder, on its "
                                   "valid part. With --save DIR the best weights go to DIR/best");
   command.add_option("--validate-every", o.every, "Steps between; 0: an epoch")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str()
       ->needs(data);
   command
       .add_option("--patience", o.patience, "Stop after so many validations without a better one; 0: never")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str()
       ->needs(data);
 }

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/json_file.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/planning.h"
 #include "cli/table.h"
@@ -108,7 +109,7 @@ void add_verify(CLI::App& app, ExitCode& status) {
   add_plan_options(*command, o->plan);
   command->add_option("--threads", o->threads, "Threads; 0: one per processor")->capture_default_str();
   command->add_option("--tolerance", o->tolerance, "Largest relative error (L2) of loss and gradients")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   command->add_flag("--json", o->as_json, "Print JSON");
   command->callback([o, &status] { status = run(*o); });

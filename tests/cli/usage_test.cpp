@@ -44,6 +44,19 @@ TEST_F(Usage, BadCommandLines) {
   EXPECT_THAT(error_of({"plan", "--model", "llama-tiny", "--strategy", "magic"}, 2), HasSubstr("magic"));
 }
 
+TEST_F(Usage, BadNumbers) {
+  for (const char* steps : {"0", "-1", "many", ""})
+    EXPECT_THAT(error_of(train({"--steps", steps}), 2),
+                HasSubstr("--steps: '" + std::string(steps) + "' is not a number above 0; see"));
+  for (const char* option : {"--clip-norm", "--weight-decay", "--warmup-steps", "--time-limit"})
+    for (const char* value : {"-1", "nan", "inf"})
+      EXPECT_THAT(error_of(train({"--steps", "1", option, value}), 2),
+                  HasSubstr(option + std::string(": '") + value + "' is not a number from 0 on; see"));
+  EXPECT_THAT(error_of(train({"--steps", "1", "--decay", "linear"}), 2),
+              HasSubstr("--decay: linear not in {cosine,inverse-square-root}"));
+  EXPECT_EQ(run(train({"--steps", "1", "--decay", "Inverse-Square-Root", "--clip-norm", "0"})).status, 0);
+}
+
 TEST_F(Usage, HelpFitsATerminal) {
   for (const char* command : {"", "models", "states", "profile", "report", "export", "import", "plan",
                               "train", "verify", "graph", "doctor"}) {
