@@ -20,9 +20,10 @@ class ChainFinder {
 
  private:
   void find_always_kept();
-  std::vector<bool> made_of_parameters() const;
+  OpId start_of_longest_way(const OpGraph& ops) const;
+  std::vector<bool> beside_the_way(const OpGraph& ops) const;
   void assign_forward();
-  void assign_to_readers(const std::vector<bool>& of_parameters);
+  void assign_to_readers(const std::vector<bool>& beside);
   void merge_leaky_blocks();
   void merge_to(size_t most_blocks);
   void keep_ends(const std::vector<bool>& keep);
@@ -51,53 +52,76 @@ void ChainFinder::find_always_kept() {
   }
 }
 
-/// Forward ops that no input of the model reaches. They say nothing about where the graph can be cut.
-std::vector<bool> ChainFinder::made_of_parameters() const {
-  std::vector<bool> made(graph_.ops().size(), false);
-  for (size_t i = 0; i < made.size(); ++i)
-    made[i] = is_forward(i) && !graph_.ops()[i].inputs.empty() &&
-              std::all_of(graph_.ops()[i].inputs.begin(), graph_.ops()[i].inputs.end(), [&](ValueId v) {
-                if (v == kNone) return true;
-                const Value& value = graph_.value(v);
-                return value.producer == kNone ? value.category == Category::parameter
-                                               : made[static_cast<size_t>(value.producer)];
-              });
-  return made;
+/// Of the forward ops that read an input of the model and nothing that another makes, the one from which most
+/// ops follow one another; kNone where there is none.
+OpId ChainFinder::start_of_longest_way(const OpGraph& ops) const {
+  std::vector<int> way(graph_.ops().size(), 0);  // ops that follow one another from here
+  OpId start = kNone;
+  for (size_t i = way.size(); i-- > 0;) {
+    if (!is_forward(i)) continue;
+    for (auto [e, end] = boost::out_edges(i, ops); e != end; ++e)
+      if (const size_t next = boost::target(*e, ops); is_forward(next))
+        way[i] = std::max(way[i], way[next] + 1);
+    bool reads_input = false, reads_result = false;
+    for (ValueId v : graph_.ops()[i].inputs) {
+      if (v == kNone) continue;
+      const Value& value = graph_.value(v);
+      reads_input = reads_input || (value.producer == kNone && value.category == Category::input);
+      reads_result =
+          reads_result || (value.producer != kNone && is_forward(static_cast<size_t>(value.producer)));
+    }
+    if (reads_input && !reads_result && (start == kNone || way[i] >= way[static_cast<size_t>(start)]))
+      start = static_cast<OpId>(i);
+  }
+  return start;
+}
+
+/// Forward ops that do not depend on where the longest way starts: what is made of parameters or labels
+/// alone. They say nothing about where the graph can be cut.
+std::vector<bool> ChainFinder::beside_the_way(const OpGraph& ops) const {
+  std::vector<bool> beside(graph_.ops().size(), false);
+  const OpId start = start_of_longest_way(ops);
+  if (start == kNone) return beside;
+  for (size_t i = 0; i < beside.size(); ++i) {
+    beside[i] = is_forward(i) && static_cast<OpId>(i) != start;
+    for (auto [e, end] = boost::in_edges(i, ops); e != end; ++e)
+      if (const size_t from = boost::source(*e, ops); is_forward(from) && !beside[from]) beside[i] = false;
+  }
+  return beside;
 }
 
 void ChainFinder::assign_forward() {
   const auto turn = std::find_if(graph_.ops().begin(), graph_.ops().end(),
                                  [](const Op& op) { return op.phase == Phase::backward; });
-  const std::vector<bool> of_parameters = made_of_parameters();
+  const OpGraph ops = op_graph(graph_);
+  const std::vector<bool> beside = beside_the_way(ops);
   if (turn != graph_.ops().end()) {
-    const OpGraph ops = op_graph(graph_);
     std::vector<bool> ignored = always_kept_;
-    for (size_t i = 0; i < ignored.size(); ++i) ignored[i] = ignored[i] || of_parameters[i];
+    for (size_t i = 0; i < ignored.size(); ++i) ignored[i] = ignored[i] || beside[i];
     ends_ = bottlenecks(graph_, ops, static_cast<OpId>(turn - graph_.ops().begin()), ignored);
     block_of_ = dominating_bottleneck(graph_, ops, ends_, ignored);
   }
   // What the k-th bottleneck dominates is in block k + 1, itself in block k.
   for (size_t i = 0; i < block_of_.size(); ++i) block_of_[i] = is_forward(i) ? block_of_[i] + 1 : kNone;
-  assign_to_readers(of_parameters);
+  assign_to_readers(beside);
   // The last bottleneck ends the last block with forward ops.
   const auto last = static_cast<int32_t>(ends_.size());
   if (last > 0 && std::find(block_of_.begin(), block_of_.end(), last) == block_of_.end()) ends_.pop_back();
 }
 
-/// What is made of parameters alone is made where it is read; where several blocks read it, before the chain.
-void ChainFinder::assign_to_readers(const std::vector<bool>& of_parameters) {
+/// What is beside the way is made where it is read; where several blocks read it, before the chain.
+void ChainFinder::assign_to_readers(const std::vector<bool>& beside) {
   const std::vector<std::vector<OpId>> consumers = graph_.consumers();
   for (size_t i = block_of_.size(); i-- > 0;) {
-    if (!of_parameters[i]) continue;
+    if (!beside[i]) continue;
     std::set<int32_t> readers;
     for (ValueId v : graph_.ops()[i].outputs) {
       if (v == kNone) continue;
       for (OpId reader : consumers[static_cast<size_t>(v)])
         if (graph_.op(reader).phase == Phase::forward) readers.insert(block_of_[static_cast<size_t>(reader)]);
     }
-    if (readers.size() == 1) block_of_[i] = *readers.begin();
-    always_kept_[i] = readers.size() > 1 || block_of_[i] == kNone;
-    if (always_kept_[i]) block_of_[i] = kNone;
+    block_of_[i] = readers.size() == 1 ? *readers.begin() : kNone;
+    always_kept_[i] = block_of_[i] == kNone;
   }
 }
 
