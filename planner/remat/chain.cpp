@@ -22,6 +22,7 @@ class ChainFinder {
   void find_always_kept();
   OpId start_of_longest_way(const OpGraph& ops) const;
   std::vector<bool> beside_the_way(const OpGraph& ops) const;
+  OpId end_of_longest_way(const OpGraph& ops, const std::vector<bool>& ignored) const;
   void assign_forward();
   void assign_to_readers(const std::vector<bool>& beside);
   void merge_leaky_blocks();
@@ -52,25 +53,31 @@ void ChainFinder::find_always_kept() {
   }
 }
 
-/// Of the forward ops that read an input of the model and nothing that another makes, the one from which most
-/// ops follow one another; kNone where there is none.
+/// Of the forward ops that read an input of the model and else nothing that depends on one, that from which
+/// most ops follow one another; kNone where there is none.
 OpId ChainFinder::start_of_longest_way(const OpGraph& ops) const {
-  std::vector<int> way(graph_.ops().size(), 0);  // ops that follow one another from here
+  const size_t count = graph_.ops().size();
+  std::vector<bool> reads_input(count, false), depends(count, false);
+  for (size_t i = 0; i < count; ++i) {
+    if (!is_forward(i)) continue;
+    for (ValueId v : graph_.ops()[i].inputs)
+      if (v != kNone && graph_.value(v).producer == kNone && graph_.value(v).category == Category::input)
+        reads_input[i] = true;
+    depends[i] = reads_input[i];
+    for (auto [e, end] = boost::in_edges(i, ops); e != end; ++e)
+      if (const size_t from = boost::source(*e, ops); is_forward(from) && depends[from]) {
+        depends[i] = true;
+        reads_input[i] = false;  // it is on the way of another
+      }
+  }
+  std::vector<int> way(count, 0);  // ops that follow one another from here
   OpId start = kNone;
-  for (size_t i = way.size(); i-- > 0;) {
+  for (size_t i = count; i-- > 0;) {
     if (!is_forward(i)) continue;
     for (auto [e, end] = boost::out_edges(i, ops); e != end; ++e)
       if (const size_t next = boost::target(*e, ops); is_forward(next))
         way[i] = std::max(way[i], way[next] + 1);
-    bool reads_input = false, reads_result = false;
-    for (ValueId v : graph_.ops()[i].inputs) {
-      if (v == kNone) continue;
-      const Value& value = graph_.value(v);
-      reads_input = reads_input || (value.producer == kNone && value.category == Category::input);
-      reads_result =
-          reads_result || (value.producer != kNone && is_forward(static_cast<size_t>(value.producer)));
-    }
-    if (reads_input && !reads_result && (start == kNone || way[i] >= way[static_cast<size_t>(start)]))
+    if (reads_input[i] && (start == kNone || way[i] >= way[static_cast<size_t>(start)]))
       start = static_cast<OpId>(i);
   }
   return start;
@@ -90,23 +97,34 @@ std::vector<bool> ChainFinder::beside_the_way(const OpGraph& ops) const {
   return beside;
 }
 
+/// The forward op behind most others that follow one another; kNone where there is none.
+OpId ChainFinder::end_of_longest_way(const OpGraph& ops, const std::vector<bool>& ignored) const {
+  std::vector<int> way(graph_.ops().size(), 0);
+  OpId last = kNone;
+  for (size_t i = 0; i < way.size(); ++i) {
+    if (!is_forward(i) || ignored[i]) continue;
+    for (auto [e, end] = boost::in_edges(i, ops); e != end; ++e)
+      if (const size_t from = boost::source(*e, ops); is_forward(from) && !ignored[from])
+        way[i] = std::max(way[i], way[from] + 1);
+    if (last == kNone || way[i] >= way[static_cast<size_t>(last)]) last = static_cast<OpId>(i);
+  }
+  return last;
+}
+
 void ChainFinder::assign_forward() {
-  const auto turn = std::find_if(graph_.ops().begin(), graph_.ops().end(),
+  const bool turns = std::any_of(graph_.ops().begin(), graph_.ops().end(),
                                  [](const Op& op) { return op.phase == Phase::backward; });
   const OpGraph ops = op_graph(graph_);
   const std::vector<bool> beside = beside_the_way(ops);
-  if (turn != graph_.ops().end()) {
-    std::vector<bool> ignored = always_kept_;
-    for (size_t i = 0; i < ignored.size(); ++i) ignored[i] = ignored[i] || beside[i];
-    ends_ = bottlenecks(graph_, ops, static_cast<OpId>(turn - graph_.ops().begin()), ignored);
+  std::vector<bool> ignored = always_kept_;
+  for (size_t i = 0; i < ignored.size(); ++i) ignored[i] = ignored[i] || beside[i];
+  if (const OpId last = end_of_longest_way(ops, ignored); turns && last != kNone) {
+    ends_ = bottlenecks(graph_, ops, last, ignored);
     block_of_ = dominating_bottleneck(graph_, ops, ends_, ignored);
   }
   // What the k-th bottleneck dominates is in block k + 1, itself in block k.
   for (size_t i = 0; i < block_of_.size(); ++i) block_of_[i] = is_forward(i) ? block_of_[i] + 1 : kNone;
   assign_to_readers(beside);
-  // The last bottleneck ends the last block with forward ops.
-  const auto last = static_cast<int32_t>(ends_.size());
-  if (last > 0 && std::find(block_of_.begin(), block_of_.end(), last) == block_of_.end()) ends_.pop_back();
 }
 
 /// What is beside the way is made where it is read; where several blocks read it, before the chain.

@@ -15,7 +15,8 @@ RemakeCut make_cut(const SearchGraph& graph, const Block& block) {
   for (OpId id : block.forward) {
     const SearchGraph::Op& op = graph.ops[static_cast<size_t>(id)];
     if (op.recomputable) behind[static_cast<size_t>(id)] = RemakeCut::Behind::again;
-    for (ValueId v : op.makes) there[static_cast<size_t>(v)] = v == block.output;
+    // What no other run can make is there whatever is kept.
+    for (ValueId v : op.makes) there[static_cast<size_t>(v)] = v == block.output || !op.recomputable;
   }
   RemakeCut cut(graph, std::move(behind), std::move(there));
   for (OpId id : block.backward)

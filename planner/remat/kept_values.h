@@ -9,7 +9,8 @@
 
 namespace tidemark {
 
-/// Of a block's forward values, some that are there when its backward begins; its output always is.
+/// Of a block's forward values, some that are there when its backward begins; its output always is. What can
+/// be made but once is there too, and not among them.
 using KeptValues = std::set<ValueId>;
 
 /// Those with which remaking the rest takes the fewest seconds for their bytes: of every price of a byte the

@@ -1,10 +1,11 @@
 // Optimal recomputation of a heterogeneous chain within a given memory.
 //
 // The dynamic program of Beaumont, Eyraud-Dubois, Herrmann, Joly & Shilova, "Optimal checkpointing for
-// heterogeneous chains" (2019), with three additions: a stage may keep one of several sets of values
+// heterogeneous chains" (2019), with four additions: a stage may keep one of several sets of values
 // (Zhao et al., "Rockmate", 2023), gradients that stay until the optimizer take from what is left for the
-// stages before, and a stage's peaks include its workspaces. Optimal among sequences that keep what they
-// once kept until its stage's backward, to the rounding of sizes up to `unit`.
+// stages before, what cannot be made again takes from what is left for the stages behind, and a stage's peaks
+// include its workspaces. Optimal among sequences that keep what they once kept until its stage's backward,
+// to the rounding of sizes up to `unit`.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +22,17 @@ struct StageOption {
   int64_t backward_peak = 0;    ///< with the gradients of output and input
 };
 
-/// One block. Bytes do not count the stage's input, nor the gradients that later stages left.
+/// One block. Bytes do not count the stage's input, the gradients that later stages left, nor what stands.
 struct Stage {
-  double forward_seconds = 0;
-  int64_t forward_peak = 0;  ///< keeping only the output
+  int64_t standing = 0;  ///< what its first forward makes and no other can; there until its backward is over
+  double forward_seconds = 0;  ///< of what every forward makes
+  int64_t forward_peak = 0;    ///< keeping only the output
   int64_t output = 0;
   int64_t output_gradient = 0;
   int64_t residue = 0;        ///< gradients that its backward leaves for the optimizer
   double direct_seconds = 0;  ///< backward straight from the input; of the last stage, with the forward
   int64_t direct_peak = 0;
-  std::vector<StageOption> options;
+  std::vector<StageOption> options;  ///< the last stage has none
 };
 
 struct StageAction {
@@ -68,14 +70,16 @@ class RotorTable {
   void try_option(size_t from, size_t to, int option);
   void try_checkpoints(size_t from, size_t to);
   void append(size_t from, size_t to, int64_t memory, std::vector<StageAction>& actions) const;
-  /// What is live beside the stages while from..to wait: their gradient in, the residue of later ones.
-  int64_t standing(size_t to) const;
+  /// What is live beside what the table counts at a forward of `stage` while `to` is the next backward: what
+  /// stands, the gradient of `to`, and the residue of those behind it.
+  int64_t beside(size_t stage, size_t to) const;
 
   std::vector<Stage> stages_;
   int64_t unit_;
   int slots_;
   size_t stride_;
-  std::vector<int64_t> residue_after_;
+  std::vector<int64_t> stands_;         ///< by stage: of it and those before
+  std::vector<int64_t> residue_after_;  ///< by stage: of those behind
   std::vector<Cell> cells_;
 };
 

@@ -15,9 +15,14 @@ Stages::Stages(const Graph& graph, const SearchGraph& flat, const Chain& chain,
       op_seconds_(op_seconds),
       device_(device),
       block_of_(graph.ops().size(), kNone),
+      once_(graph.ops().size(), false),
       kept_(chain.blocks.size()) {
   for (size_t b = 0; b < chain.blocks.size(); ++b) {
-    for (OpId op : chain.blocks[b].forward) block_of_[static_cast<size_t>(op)] = static_cast<int32_t>(b);
+    for (OpId op : chain.blocks[b].forward) {
+      block_of_[static_cast<size_t>(op)] = static_cast<int32_t>(b);
+      once_[static_cast<size_t>(op)] =
+          b + 1 < chain.blocks.size() && !flat.ops[static_cast<size_t>(op)].recomputable;
+    }
     for (OpId op : chain.blocks[b].backward) block_of_[static_cast<size_t>(op)] = static_cast<int32_t>(b);
   }
   find_gradient_lives();
@@ -53,6 +58,11 @@ void Stages::find_gradient_lives() {
   }
 }
 
+bool Stages::once(ValueId value) const {
+  const OpId producer = graph_.value(value).producer;
+  return producer != kNone && once_[static_cast<size_t>(producer)];
+}
+
 int32_t Stages::forward_block(ValueId value) const {
   const OpId producer = graph_.value(value).producer;
   if (producer == kNone || graph_.op(producer).phase != Phase::forward) return kNone;
@@ -63,12 +73,12 @@ KeptValues Stages::needed(size_t block) const {
   KeptValues values;
   for (OpId op : chain_.blocks[block].backward)
     for (ValueId v : graph_.op(op).inputs)
-      if (v != kNone && forward_block(v) == static_cast<int32_t>(block)) values.insert(v);
+      if (v != kNone && forward_block(v) == static_cast<int32_t>(block) && !once(v)) values.insert(v);
   return values;
 }
 
 void Stages::remake(ValueId value, int32_t block, KeptValues& have, std::vector<OpId>& order) const {
-  if (value == kNone || forward_block(value) != block || have.contains(value)) return;
+  if (value == kNone || forward_block(value) != block || once(value) || have.contains(value)) return;
   const OpId producer = graph_.value(value).producer;
   for (ValueId v : graph_.op(producer).inputs) remake(v, block, have, order);
   order.push_back(producer);
@@ -94,7 +104,8 @@ std::vector<OpId> Stages::direct(size_t block) const {
 
 double Stages::seconds(const std::vector<OpId>& order) const {
   double sum = 0;
-  for (OpId op : order) sum += op_seconds_[static_cast<size_t>(op)];
+  for (OpId op : order)
+    if (!once_[static_cast<size_t>(op)]) sum += op_seconds_[static_cast<size_t>(op)];
   return sum;
 }
 
@@ -105,13 +116,14 @@ Stages::Bytes Stages::measure(const std::vector<OpId>& order, const std::vector<
   std::erase_if(schedule.buffers, [&](const Buffer& b) {
     if (b.values.empty()) return false;
     const ValueId first = b.values.front();
-    return b.persistent || (!live_in.contains(first) && !here.contains(graph_.value(first).producer));
+    return b.persistent || once(first) ||
+           (!live_in.contains(first) && !here.contains(graph_.value(first).producer));
   });
   Bytes bytes;
   for (int64_t live : live_bytes(schedule, kArenaAlignment)) bytes.peak = std::max(bytes.peak, live);
   for (const Buffer& b : schedule.buffers)
     if (!b.values.empty() && left.contains(b.values.back()))
-      bytes.left += (b.bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+      bytes.left += rounded_up(b.bytes, kArenaAlignment);
   return bytes;
 }
 
@@ -187,10 +199,24 @@ void Stages::add_options(size_t block, const SearchGraph& flat) {
   }
 }
 
+int64_t Stages::standing_bytes(size_t block) const {
+  int64_t bytes = 0;
+  const std::vector<std::vector<OpId>> consumers = graph_.consumers();
+  for (OpId op : chain_.blocks[block].forward)
+    for (ValueId v : graph_.op(op).outputs) {
+      if (v == kNone || !once(v)) continue;
+      const std::vector<OpId>& readers = consumers[static_cast<size_t>(v)];
+      if (std::any_of(readers.begin(), readers.end(), [&](OpId r) { return !once_[static_cast<size_t>(r)]; }))
+        bytes += rounded_up(graph_.value(v).bytes(), kArenaAlignment);
+    }
+  return bytes;
+}
+
 Stage Stages::make_stage(size_t block) const {
   const Block& b = chain_.blocks[block];
   const bool last = block + 1 == chain_.blocks.size();
   Stage stage;
+  stage.standing = standing_bytes(block);
   stage.forward_seconds = seconds(b.forward);
   const std::vector<OpId> order = direct(block);
   stage.direct_seconds = seconds(order);
@@ -206,8 +232,12 @@ Stage Stages::make_stage(size_t block) const {
 
 std::vector<OpId> Stages::order(const std::vector<StageAction>& actions) const {
   std::vector<OpId> order = chain_.before;
+  std::vector<bool> ran(once_.size(), false);
   const auto append = [&](const std::vector<OpId>& ops) {
-    order.insert(order.end(), ops.begin(), ops.end());
+    for (OpId op : ops) {
+      if (!once_[static_cast<size_t>(op)] || !ran[static_cast<size_t>(op)]) order.push_back(op);
+      ran[static_cast<size_t>(op)] = true;
+    }
   };
   for (const StageAction& a : actions) {
     const auto block = static_cast<size_t>(a.stage);

@@ -29,6 +29,8 @@ class Stages {
   };
 
   void find_gradient_lives();
+  bool once(ValueId value) const;
+  int64_t standing_bytes(size_t block) const;
   Stage make_stage(size_t block) const;
   void add_options(size_t block, const SearchGraph& flat);
   void add_option(size_t block, KeptValues kept);
@@ -46,13 +48,14 @@ class Stages {
                          const KeptValues& left) const;
   Bytes measure(const std::vector<OpId>& order, const std::vector<ValueId>& live_out,
                 const KeptValues& live_in, const KeptValues& left) const;
-  double seconds(const std::vector<OpId>& order) const;
+  double seconds(const std::vector<OpId>& order) const;  ///< but for what runs once whatever is planned
 
   const Graph& graph_;
   const Chain& chain_;
   const std::vector<double>& op_seconds_;
   DeviceTraits device_;
   std::vector<int32_t> block_of_;           ///< of each op in the chain
+  std::vector<bool> once_;                  ///< by op: of a forward, and may not run again
   std::vector<KeptValues> gradients_in_;    ///< by block: made by later backwards and read here or before
   std::vector<KeptValues> gradients_left_;  ///< by block: made by its backward and read by the optimizer
   std::vector<Stage> stages_;

@@ -111,6 +111,24 @@ TEST(Chain, MakesBeforeItWhatSeveralBlocksReadOfParameters) {
   EXPECT_THAT(chain.before, Contains(OpId{0}));
 }
 
+TEST(Chain, CutsPastWhatIsMadeOfLabels) {
+  // As of PyTorch's joint graphs: the first backward op reads but labels, which the loss reads too.
+  test::SmallGraph g;
+  const ValueId labels = g.graph.add_source("labels", {DType::u8, {64}}, Category::input);
+  const ValueId mask = g.value(g.add("mask", {labels}, {1}, Phase::forward, 1));
+  std::vector<ValueId> made = {g.graph.add_source("x", {DType::u8, {64}}, Category::input)};
+  for (int i = 0; i < 6; ++i)
+    made.push_back(g.value(g.add("f" + std::to_string(i), {made.back()}, {1}, Phase::forward, 1)));
+  g.graph.mark_output(g.value(g.add("loss", {made.back(), mask}, {1}, Phase::forward, 1)));
+  ValueId gradient = g.value(g.add("of mask", {mask}, {1}, Phase::backward, 1));
+  for (size_t i = made.size() - 1; i-- > 0;)
+    gradient = g.value(g.add("b" + std::to_string(i), {gradient, made[i]}, {1}, Phase::backward, 2));
+  g.graph.mark_output(gradient);
+  const Chain chain = find_chain(g.graph);
+  EXPECT_GE(chain.blocks.size(), 6u);
+  for (const Block& b : chain.blocks) EXPECT_LE(b.forward.size(), 2u);
+}
+
 TEST(Chain, JoinsBlocksThatMoreThanOneValueCrosses) {
   // Both outputs of `split` are read past it, so it is no cut although all paths lead through it.
   Graph g("two outputs");

@@ -96,6 +96,36 @@ TEST_P(EveryStrategy, PlansWhatAMachineMeasures) {
 INSTANTIATE_TEST_SUITE_P(All, EveryStrategy,
                          testing::Combine(testing::ValuesIn(strategies()), testing::Values(1, 3)));
 
+TEST(Remat, ChainsRunOnceWhatMayNotRunAgain) {
+  test::SmallGraph g;
+  std::vector<ValueId> made = {g.graph.add_source("x", {DType::u8, {64}}, Category::input)};
+  for (int i = 0; i < 32; ++i)
+    made.push_back(g.value(
+        g.add("f" + std::to_string(i), {made.back()}, {4}, Phase::forward, 1, 0, /*recompute=*/i % 3 != 1)));
+  ValueId gradient = made.back();
+  for (size_t i = made.size() - 1; i-- > 0;)
+    gradient = g.value(g.add("b" + std::to_string(i), {gradient, made[i]}, {1}, Phase::backward, 2));
+  g.graph.mark_output(gradient);
+  const int64_t unplanned = test::simulate(g.graph, program_order(g.graph), 1, g.seconds).peak;
+  for (const char* strategy : {"sqrt", "chain-dp"}) {
+    SCOPED_TRACE(strategy);
+    PlanRequest request;
+    request.device.page_bytes = kArenaAlignment;
+    request.strategy = strategy;
+    request.times.seconds = g.seconds;
+    request.budget_bytes = unplanned * 3 / 4;
+    const PlanResult result = make_plan(g.graph, request);
+    ASSERT_TRUE(result.plan);
+    std::vector<OpId> order;
+    for (const Step& step : result.plan->schedule.steps) {
+      EXPECT_TRUE(!step.recompute || may_run_again(g.graph.op(step.op)));
+      order.push_back(step.op);
+    }
+    EXPECT_GT(order.size(), g.graph.ops().size());
+    EXPECT_EQ(test::simulate(g.graph, order, 1, g.seconds).peak, result.plan->live_bytes);
+  }
+}
+
 TEST(Remat, UpdatesParametersAmongTheBackwardOpsWhereNothingClips) {
   TrainingOptions options;
   options.optimizer->clip_norm = 0;

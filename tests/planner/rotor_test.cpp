@@ -36,6 +36,7 @@ class Exhaustive {
     };
     State start;
     start.current = 0;
+    start.reached = -1;
     start.next_backward = n_ - 1;
     start.options.assign(static_cast<size_t>(n_), kNone);
     start.stored.assign(static_cast<size_t>(n_), false);
@@ -54,12 +55,12 @@ class Exhaustive {
  private:
   static constexpr int kNone = -1;
   // stored[k]: the input of stage k stands by itself; options[k]: stage k's forward left this; current: the
-  // stage whose input has just been made, for the next forward alone.
+  // stage whose input has just been made, for the next forward alone; reached: the last stage that ever ran.
   struct State {
-    int current = 0, next_backward = 0;
+    int current = 0, reached = 0, next_backward = 0;
     std::vector<int> options;
     std::vector<bool> stored;
-    auto key() const { return std::tie(current, next_backward, options, stored); }
+    auto key() const { return std::tie(current, reached, next_backward, options, stored); }
     bool operator<(const State& other) const { return key() < other.key(); }
   };
 
@@ -75,6 +76,7 @@ class Exhaustive {
       if (option != kNone) bytes += stage.options[static_cast<size_t>(option)].kept;
       if (k > 0 && s.stored[static_cast<size_t>(k)]) bytes += stages_[static_cast<size_t>(k - 1)].output;
       if (k > s.next_backward) bytes += stage.residue;
+      if (k <= s.reached && k <= s.next_backward) bytes += stage.standing;
     }
     return bytes;
   }
@@ -83,14 +85,16 @@ class Exhaustive {
   void expand(const State& s, int64_t memory, Visit visit) const {
     const int b = s.next_backward;
     const int64_t gradient = b == n_ - 1 ? 0 : stages_[static_cast<size_t>(b)].output_gradient;
-    for (int k = 0; k < b; ++k) {
+    for (int k = 0; k <= b && k + 1 < n_; ++k) {
       const Stage& stage = stages_[static_cast<size_t>(k)];
       if (!has_input(s, k) && s.current != k) continue;
       const int64_t input = has_input(s, k) ? 0 : stages_[static_cast<size_t>(k - 1)].output;
-      const int64_t live = standing(s) + input + gradient;
-      if (live + stage.forward_peak <= memory) {
-        State next = s;
-        next.current = k + 1;
+      State ran = s;
+      ran.current = k + 1;
+      ran.reached = std::max(s.reached, k);
+      const int64_t live = standing(ran) + input + gradient;
+      if (k < b && live + stage.forward_peak <= memory) {
+        State next = ran;
         visit(stage.forward_seconds, next);
         next.stored[static_cast<size_t>(k + 1)] = true;
         if (!has_input(s, k + 1)) visit(stage.forward_seconds, next);
@@ -98,16 +102,16 @@ class Exhaustive {
       if (!has_input(s, k) || s.options[static_cast<size_t>(k)] != kNone) continue;
       for (size_t o = 0; o < stage.options.size(); ++o) {
         if (live + stage.options[o].forward_peak > memory) continue;
-        State next = s;
+        State next = ran;
         next.options[static_cast<size_t>(k)] = static_cast<int>(o);
         next.stored[static_cast<size_t>(k + 1)] = false;
-        next.current = k + 1;
         visit(stage.forward_seconds, next);
       }
     }
     if (!has_input(s, b)) return;
     // What was for this stage alone, and its input, go with its backward.
     State done = s;
+    done.reached = std::max(s.reached, b);
     done.options[static_cast<size_t>(b)] = kNone;
     done.stored[static_cast<size_t>(b)] = b == 0;
     done.current = kNone;
@@ -136,9 +140,10 @@ std::vector<Stage> random_chain(std::mt19937& random, int count) {
     s.forward_peak = s.output + draw(3);
     s.output_gradient = draw(3);
     s.residue = draw(2);
+    s.standing = k + 1 < count ? draw(2) : 0;  // the last forward runs but once
     s.direct_seconds = s.forward_seconds + 1 + static_cast<double>(draw(9));
     s.direct_peak = 2 + draw(6);
-    for (int64_t o = draw(3); o >= 0; --o) {
+    for (int64_t o = k + 1 < count ? draw(3) : -1; o >= 0; --o) {
       StageOption option;
       option.kept = s.output + draw(4);
       option.forward_peak = std::max(s.forward_peak, option.kept) + draw(2);

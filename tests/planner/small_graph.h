@@ -14,8 +14,8 @@ struct SmallGraph {
   std::vector<double> seconds;  ///< of each op
 
   OpId add(const std::string& name, const std::vector<ValueId>& inputs, const std::vector<int>& bytes,
-           Phase phase, double time, int64_t workspace = 0) {
-    Attributes attributes{{"workspace_bytes", workspace * 64}, {"recompute", true}, {"seconds", time}};
+           Phase phase, double time, int64_t workspace = 0, bool recompute = true) {
+    Attributes attributes{{"workspace_bytes", workspace * 64}, {"recompute", recompute}, {"seconds", time}};
     std::vector<double> sizes;
     for (int b : bytes) sizes.push_back(64.0 * b);
     attributes.set("bytes", sizes);
