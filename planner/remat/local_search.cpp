@@ -34,10 +34,12 @@ class LocalSearch final : public Strategy {
     std::optional<Candidate> best;
     const auto ops = static_cast<int64_t>(problem.search_graph().ops.size());
     const int64_t usual = std::clamp(kChangesPerOp * ops, kFewestChanges, kMostChanges);
-    const int64_t most = control.deadline ? std::numeric_limits<int64_t>::max() : usual;
+    int64_t most = usual;
     int64_t done = 0, round = std::max(kFirstRound, kFirstRoundPerOp * ops);
     double placed_seconds = 0;  // of the order that was placed last
     for (int rounds = 1; done < most && !control.stopped(); ++rounds) {
+      // Where nothing is found at all, what time is left is better spent from the smallest plan.
+      if (control.deadline && (incumbent || best)) most = std::numeric_limits<int64_t>::max();
       for (Annealer& climb : climbs) {
         climb.run(std::min(round, most - done), control);
         done += round;
