@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "cli/companion.h"
 #include "profiler/cupti/injection.h"
 
 namespace tidemark::cli {
@@ -24,11 +25,8 @@ constexpr const char* kSiteCustomize =
 #include "sitecustomize.inc"
     ;
 
-/// Beside this command, or where an installation has libraries.
 std::string injection_library() {
-  const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
-  for (const fs::path& place : {folder, folder.parent_path() / "lib"})
-    if (fs::path library = place / "libtidemark_inject.so"; fs::exists(library)) return library;
+  if (std::string library = companion_library("libtidemark_inject.so"); !library.empty()) return library;
   throw Error(kWhat, "libtidemark_inject.so", "this build has none",
               "build where the CUDA toolkit (12.4 or later) is installed");
 }

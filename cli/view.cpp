@@ -1,5 +1,8 @@
+#include <dlfcn.h>
+
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/companion.h"
 #include "gui/viewer.h"
 
 namespace tidemark::cli {
@@ -19,6 +22,19 @@ void read_size(const std::string& text, ViewOptions& view) {
     throw Error("bad usage", "--size", "'" + text + "' is not a size", "write 1600x900");
 }
 
+int run_viewer_library(const ViewOptions& options) {
+  constexpr const char* kWhat = "cannot open the viewer";
+  const std::string path = companion_library("libtidemark_viewer.so");
+  if (path.empty())
+    throw Error(kWhat, "this build", "it was made without Qt 6 Widgets",
+                "install qt6-base-dev, configure with -DTIDEMARK_GUI=ON and build again");
+  void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw Error(kWhat, path, ::dlerror(), "install libqt6widgets6", ExitCode::failure);
+  const auto run = reinterpret_cast<decltype(&run_viewer)>(::dlsym(library, "tidemark_run_viewer"));
+  if (!run) throw Error(kWhat, path, "it is not of this build", "build again", ExitCode::failure);
+  return run(options);
+}
+
 }  // namespace
 
 void add_view(CLI::App& app, ExitCode& status) {
@@ -34,7 +50,7 @@ void add_view(CLI::App& app, ExitCode& status) {
   command->callback([o, &status] {
     if (!o->size.empty()) read_size(o->size, o->view);
     if (o->arena) o->view.plot = ViewOptions::Plot::arena;
-    status = static_cast<ExitCode>(run_viewer(o->view));
+    status = static_cast<ExitCode>(run_viewer_library(o->view));
   });
 }
 

@@ -50,6 +50,17 @@ function(tidemark_module name)
   target_link_libraries(tidemark_${name} PUBLIC tidemark_options ${ARG_LINK})
 endfunction()
 
+# tidemark_companion(NAME SOURCES… LINK targets…): libtidemark_NAME.so, which lies beside the command and is loaded
+# by what needs it. Of that program it must not replace any symbol, nor be replaced.
+function(tidemark_companion name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(tidemark_${name} SHARED ${ARG_SOURCES})
+  target_link_libraries(tidemark_${name} PRIVATE ${ARG_LINK})
+  target_link_options(tidemark_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,-Bsymbolic)
+  set_target_properties(tidemark_${name} PROPERTIES CXX_VISIBILITY_PRESET hidden
+                        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
+endfunction()
+
 # tidemark_texts(VARIABLE FILES…): the files as entries of a C++ map from name to text, made anew where one changes.
 function(tidemark_texts variable)
   set(entries "")

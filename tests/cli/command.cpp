@@ -32,12 +32,10 @@ pid_t CommandTest::start(const Arguments& arguments, const CommandOptions& optio
     ::setrlimit(RLIMIT_FSIZE, &limit);
   }
   std::vector<char*> argv;
-  std::string command = TIDEMARK_COMMAND;
-  argv.push_back(command.data());
-  std::vector<std::string> copies = arguments;
+  std::vector<std::string> copies = with({options.command}, arguments);
   for (std::string& a : copies) argv.push_back(a.data());
   argv.push_back(nullptr);
-  ::execv(command.c_str(), argv.data());
+  ::execv(options.command.c_str(), argv.data());
   ::_exit(127);
 }
 

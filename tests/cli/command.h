@@ -24,6 +24,7 @@ struct Output {
 struct CommandOptions {
   int64_t file_limit = 0;  ///< bytes a file may have (ulimit -f); 0: any
   std::string out = {};    ///< where standard output goes; empty: into Output::out
+  std::string command = TIDEMARK_COMMAND;
 };
 
 class CommandTest : public ScratchTest {

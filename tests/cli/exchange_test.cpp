@@ -1,4 +1,6 @@
 // Recordings of other tools in, traces for other tools out.
+#include <filesystem>
+
 #include "tests/cli/command.h"
 
 namespace tidemark {
@@ -6,6 +8,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 class Exchange : public CommandTest {
  protected:
@@ -40,6 +43,26 @@ TEST_F(Exchange, AKinetoTraceIsImportedAndReported) {
   const json report = json_of({"report", path("run.tide")});
   EXPECT_GT(report["peak_bytes"], 0);
   EXPECT_GT(report["categories"]["activation"], 0);
+}
+
+#ifdef TIDEMARK_HAS_VIEWER
+TEST_F(Exchange, ATraceIsViewed) {
+  EXPECT_EQ(run({"import", recording("kineto.json.gz"), "--out", path("run.tide")}).status, 0);
+  const Output output = run({"view", path("run.tide"), "--screenshot", path("run.png")});
+  EXPECT_EQ(output.status, 0) << output.error;
+  EXPECT_THAT(bytes_of(path("run.png")), StartsWith("\x89PNG"));
+  EXPECT_THAT(error_of({"view", path("none.tide"), "--screenshot", path("none.png")}, 2),
+              HasSubstr("none.tide: No such file"));
+}
+#endif
+
+TEST_F(Exchange, ACommandWithoutItsViewerSaysHowToBuildIt) {
+  CommandOptions alone;
+  alone.command = path("tidemark");
+  std::filesystem::copy_file(TIDEMARK_COMMAND, alone.command);
+  EXPECT_THAT(error_of({"view", "run.tide"}, 2, alone), HasSubstr("install qt6-base-dev"));
+  write("libtidemark_viewer.so", "no library");
+  EXPECT_THAT(error_of({"view", "run.tide"}, 3, alone), HasSubstr("libtidemark_viewer.so: "));
 }
 
 TEST_F(Exchange, BadInput) {
