@@ -93,8 +93,6 @@ class Trace {
 
  private:
   struct State;
-  void times(const Run& run, std::span<TimeSpan> out) const;
-
   std::unique_ptr<State> state_;
 };
 

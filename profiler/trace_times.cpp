@@ -8,27 +8,43 @@
 #include "profiler/trace_format.h"
 
 namespace tidemark {
+namespace {
 
-void Trace::times(const Run& run, std::span<TimeSpan> out) const {
-  tide::VarintReader encoded(run.encoded);
-  const auto varint = [&] {
-    const uint64_t value = encoded.next();
-    if (!encoded.good())
-      throw tide::unreadable(
-          path(), "the times of training step " + std::to_string(run.training_step) + " are damaged");
-    return static_cast<int64_t>(value & INT64_MAX);
-  };
-  int64_t end = run.start_ns;
-  for (TimeSpan& t : out) {
-    t.start_ns = end + std::min(varint(), INT64_MAX - std::max<int64_t>(end, 0));
+/// Of a run's program steps, one after the other.
+class Times {
+ public:
+  Times(const Trace& trace, const Run& run)
+      : trace_(trace), run_(run), encoded_(run.encoded), end_(run.start_ns) {}
+
+  TimeSpan next() {
+    TimeSpan t;
+    t.start_ns = end_ + std::min(varint(), INT64_MAX - std::max<int64_t>(end_, 0));
     t.end_ns = t.start_ns + std::min(varint(), INT64_MAX - std::max<int64_t>(t.start_ns, 0));
-    end = t.end_ns;
+    end_ = t.end_ns;
+    return t;
   }
-}
+
+ private:
+  int64_t varint() {
+    const uint64_t value = encoded_.next();
+    if (!encoded_.good())
+      throw tide::unreadable(
+          trace_.path(), "the times of training step " + std::to_string(run_.training_step) + " are damaged");
+    return static_cast<int64_t>(value & INT64_MAX);
+  }
+
+  const Trace& trace_;
+  const Run& run_;
+  tide::VarintReader encoded_;
+  int64_t end_ = 0;
+};
+
+}  // namespace
 
 std::vector<TimeSpan> Trace::times(const Run& run) const {
   std::vector<TimeSpan> spans(static_cast<size_t>(run.count));
-  times(run, spans);
+  Times times(*this, run);
+  for (TimeSpan& t : spans) t = times.next();
   return spans;
 }
 
@@ -38,7 +54,8 @@ std::vector<TimeSpan> Trace::program_times(int64_t training_step) const {
   for (const Run& run : runs()) {
     if (run.training_step != training_step) continue;
     found = true;
-    times(run, std::span(all).subspan(static_cast<size_t>(run.first), static_cast<size_t>(run.count)));
+    Times times(*this, run);
+    for (int32_t i = 0; i < run.count; ++i) all[static_cast<size_t>(run.first + i)] = times.next();
   }
   if (!found)
     throw Error("cannot show the trace", path(), "it has no training step " + std::to_string(training_step),
@@ -68,9 +85,11 @@ std::vector<double> program_step_seconds(const Trace& trace) {
   std::vector<int64_t> durations(total);
   for (const Run& run : trace.runs()) {
     if (!counts(run)) continue;
-    const std::vector<TimeSpan> times = trace.times(run);
-    for (size_t i = 0; i < times.size(); ++i)
-      durations[place[static_cast<size_t>(run.first) + i]++] = times[i].end_ns - times[i].start_ns;
+    Times times(trace, run);
+    for (int32_t i = 0; i < run.count; ++i) {
+      const TimeSpan t = times.next();
+      durations[place[static_cast<size_t>(run.first + i)]++] = t.end_ns - t.start_ns;
+    }
   }
 
   std::vector<double> medians(program.size(), -1);

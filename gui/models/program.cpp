@@ -7,10 +7,15 @@
 namespace tidemark::gui {
 namespace {
 
-void finish(Program& program) {
-  program.live = live_by_category(program.buffers, program.steps.size());
-  for (const TraceBuffer& b : program.buffers)
+Program program_of(std::span<const ProgramStep> steps, std::span<const TraceBuffer> buffers,
+                   std::shared_ptr<const void> rows) {
+  Program program{.steps = steps,
+                  .buffers = buffers,
+                  .live = live_by_category(buffers, steps.size()),
+                  .rows = std::move(rows)};
+  for (const TraceBuffer& b : buffers)
     program.arena_bytes = std::max(program.arena_bytes, b.offset + b.bytes);
+  return program;
 }
 
 /// A plan names no modules; those of its ops are what their names say before the last dot.
@@ -37,20 +42,27 @@ TraceBuffer buffer_of(const PlannedBuffer& b, const PlanTimeline& plan) {
 
 }  // namespace
 
-Program program_of(const Trace& trace) {
-  Program program{.steps = trace.program(), .buffers = trace.buffers(), .live = {}};
-  finish(program);
-  return program;
+Program program_of(std::vector<ProgramStep> steps, std::vector<TraceBuffer> buffers) {
+  struct Rows {
+    std::vector<ProgramStep> steps;
+    std::vector<TraceBuffer> buffers;
+  };
+  const auto rows = std::make_shared<const Rows>(std::move(steps), std::move(buffers));
+  return program_of(rows->steps, rows->buffers, rows);
+}
+
+Program program_of(std::shared_ptr<const Trace> trace) {
+  return program_of(trace->program(), trace->buffers(), trace);
 }
 
 Program program_of(const PlanTimeline& plan) {
-  Program program;
+  std::vector<ProgramStep> steps;
+  std::vector<TraceBuffer> buffers;
   for (const PlannedStep& s : plan.steps)
-    program.steps.push_back(
+    steps.push_back(
         {.op = s.op, .kind = {}, .module = module_of(s.op), .phase = s.phase, .recompute = s.recompute});
-  for (const PlannedBuffer& b : plan.buffers) program.buffers.push_back(buffer_of(b, plan));
-  finish(program);
-  return program;
+  for (const PlannedBuffer& b : plan.buffers) buffers.push_back(buffer_of(b, plan));
+  return program_of(std::move(steps), std::move(buffers));
 }
 
 bool same_ops(const Program& a, const Program& b) {

@@ -43,8 +43,8 @@ void Session::open(const std::string& path) {
   const MappedFile file(path, kOpening);
   if (starts_like_a_trace(file.bytes())) {
     if (trace_) throw second_of_a_kind(path, "trace");
-    trace_.emplace(path);
-    traced_ = std::make_shared<Program>(program_of(*trace_));
+    trace_ = std::make_shared<Trace>(path);
+    traced_ = std::make_shared<Program>(program_of(trace_));
   } else if (starts_like_json(file.bytes())) {
     if (plan_) throw second_of_a_kind(path, "plan");
     plan_ = load_plan_timeline(path);
@@ -77,7 +77,7 @@ std::vector<int64_t> Session::training_steps() const {
 
 Scene Session::scene(std::optional<int64_t> training_step, AxisUnit unit) const {
   Scene scene;
-  scene.measured = trace_.has_value();
+  scene.measured = trace_ != nullptr;
   if (plan_) {
     scene.budget_bytes = plan_->budget_bytes;
     scene.plan_peak_bytes = plan_->predicted_peak_bytes;

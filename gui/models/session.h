@@ -16,7 +16,7 @@ class Session {
   /// trace nor a plan, or where there are two of a kind.
   explicit Session(const std::vector<std::string>& paths);
 
-  const Trace* trace() const { return trace_ ? &*trace_ : nullptr; }
+  const Trace* trace() const { return trace_.get(); }
   const PlanTimeline* plan() const { return plan_ ? &*plan_ : nullptr; }
   /// Whether the trace is of a run of the plan. False where one of them is missing.
   bool ran_the_plan() const { return ran_the_plan_; }
@@ -34,7 +34,7 @@ class Session {
  private:
   void open(const std::string& path);
 
-  std::optional<Trace> trace_;
+  std::shared_ptr<Trace> trace_;  ///< `traced_` shows its rows
   std::optional<PlanTimeline> plan_;
   std::shared_ptr<const Program> traced_, planned_;
   bool same_ops_ = false, ran_the_plan_ = false;

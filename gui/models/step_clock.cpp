@@ -49,10 +49,16 @@ std::vector<StepClock::Span> StepClock::spans(int32_t first, int32_t last, doubl
 }
 
 StepClock measured_clock(const Trace& trace, int64_t training_step) {
+  const auto is_shown = [&](const Run& run) { return run.training_step == training_step; };
+  size_t count = 0;
+  for (const Run& run : trace.runs())
+    if (is_shown(run))  // a damaged record may promise more than its bytes hold
+      count += std::min(static_cast<size_t>(run.count), run.encoded.size());
   std::vector<Segment> segments;
+  segments.reserve(count);
   int64_t origin = 0, end = 0;
   for (const Run& run : trace.runs()) {
-    if (run.training_step != training_step) continue;
+    if (!is_shown(run)) continue;
     const std::vector<TimeSpan> times = trace.times(run);
     for (size_t i = 0; i < times.size(); ++i) {
       const int64_t start = std::max(end, times[i].start_ns);  // no clock runs backwards
@@ -99,6 +105,7 @@ StepClock predicted_clock(const PlanTimeline& plan) {
 
 StepClock counting_ops(const StepClock& clock) {
   std::vector<Segment> segments;
+  segments.reserve(clock.size());
   for (size_t i = 0; i < clock.size(); ++i) {
     segments.push_back(clock[i]);
     segments.back().begin = static_cast<double>(i);

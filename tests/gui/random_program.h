@@ -4,7 +4,6 @@
 #include <memory>
 #include <random>
 
-#include "base/live_bytes.h"
 #include "gui/models/scene.h"
 
 namespace tidemark::gui::test {
@@ -22,32 +21,33 @@ inline Program random_program(const RandomShape& shape) {
   const auto draw = [&](int64_t below) {
     return static_cast<int64_t>(random() % static_cast<uint64_t>(below));
   };
-  Program program;
+  std::vector<ProgramStep> steps;
+  std::vector<TraceBuffer> buffers;
   for (int32_t s = 0; s < shape.steps; ++s) {
     const Phase phase = s < shape.steps / 4       ? Phase::prepare
                         : s < shape.steps / 2     ? Phase::forward
                         : s < 3 * shape.steps / 4 ? Phase::backward
                                                   : Phase::optimizer;
-    program.steps.push_back({"op." + std::to_string(s), "linear", "module." + std::to_string(s % 5), phase,
-                             phase == Phase::backward && s % 3 == 0});
+    steps.push_back({"op." + std::to_string(s), "linear", "module." + std::to_string(s % 5), phase,
+                     phase == Phase::backward && s % 3 == 0});
   }
   for (int lane = 0; lane < shape.lanes; ++lane) {
     for (int64_t first = draw(4); first < shape.steps;) {
       const int64_t last = std::min<int64_t>(shape.steps - 1, first + draw(shape.steps / 3));
       TraceBuffer b;
-      b.name = "value " + std::to_string(program.buffers.size());
-      b.op = program.steps[static_cast<size_t>(first)].op;
-      b.module = program.steps[static_cast<size_t>(first)].module;
+      b.name = "value " + std::to_string(buffers.size());
+      b.op = steps[static_cast<size_t>(first)].op;
+      b.module = steps[static_cast<size_t>(first)].module;
       b.category = static_cast<Category>(draw(kCategoryCount));
       b.bytes = 1 + draw(shape.lane_bytes);
       b.offset = lane * shape.lane_bytes + draw(shape.lane_bytes - b.bytes + 1);
       b.first_step = static_cast<int32_t>(first);
       b.last_step = static_cast<int32_t>(last);
-      program.buffers.push_back(b);
+      buffers.push_back(b);
       first = last + 1 + draw(5);
     }
   }
-  program.live = live_by_category(program.buffers, program.steps.size());
+  Program program = program_of(std::move(steps), std::move(buffers));
   program.arena_bytes = shape.lanes * shape.lane_bytes;
   return program;
 }

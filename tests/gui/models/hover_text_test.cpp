@@ -13,14 +13,12 @@ using testing::Not;
 
 /// One buffer of 3 MiB from step 1 to 2, twice: in each of two micro-batches, for 30 and 40 ms.
 Scene small_scene() {
-  Program program;
-  program.steps = {{"clear", "zero", "", Phase::prepare},
-                   {"mlp<0>.up", "linear", "mlp<0>", Phase::forward},
-                   {"mlp<0>.up.grad", "linear_grad", "mlp<0>", Phase::backward, true}};
-  program.buffers = {
-      {"a<b>", "f32[3, 2]", "mlp<0>.up", "mlp<0>", Category::activation, 3 << 20, 0, 1, 2, false},
-      {"weight", "", "", "", Category::parameter, 64, 3 << 20, 0, 2, true}};
-  program.live = live_by_category(program.buffers, 3);
+  const Program program =
+      program_of({{"clear", "zero", "", Phase::prepare},
+                  {"mlp<0>.up", "linear", "mlp<0>", Phase::forward},
+                  {"mlp<0>.up.grad", "linear_grad", "mlp<0>", Phase::backward, true}},
+                 {{"a<b>", "f32[3, 2]", "mlp<0>.up", "mlp<0>", Category::activation, 3 << 20, 0, 1, 2, false},
+                  {"weight", "", "", "", Category::parameter, 64, 3 << 20, 0, 2, true}});
   Scene scene;
   scene.micro_batches = 2;
   std::vector<Segment> segments = {{0, -1, 0, 0, 0.01},

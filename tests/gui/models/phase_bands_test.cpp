@@ -41,10 +41,12 @@ TEST(PhaseBands, HoldTheOpsOfTheirPhaseAndMicroBatch) {
 
 TEST(PhaseBands, ShowOptimizerOpsAmongTheBackwardOnes) {
   const test::RandomShape shape{.seed = 10};
-  Program program = test::random_program(shape);
-  for (size_t s = 21; s < 30; s += 4) program.steps[s] = {"adamw", "adamw", "", Phase::optimizer, false};
-  for (size_t s : {23u, 26u}) program.steps[s] = {"again", "linear", "", Phase::forward, true};
-  const Curve curve{std::make_shared<Program>(program), counting_ops(test::random_clock(shape))};
+  const Program drawn = test::random_program(shape);
+  std::vector<ProgramStep> steps(drawn.steps.begin(), drawn.steps.end());
+  for (size_t s = 21; s < 30; s += 4) steps[s] = {"adamw", "adamw", "", Phase::optimizer, false};
+  for (size_t s : {23u, 26u}) steps[s] = {"again", "linear", "", Phase::forward, true};
+  const Curve curve{std::make_shared<Program>(program_of(steps, {})),
+                    counting_ops(test::random_clock(shape))};
   EXPECT_EQ(phase_bands(curve).size(), 2u + 2 * 3u + 1u) << "each splits the backward phase";
   expect_bands(curve);
 }

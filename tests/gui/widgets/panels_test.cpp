@@ -48,14 +48,11 @@ TEST_F(Panels, LegendHidesACategoryAndShowsItAgain) {
 
 TEST_F(Panels, LegendHasOnlyCategoriesThatAreUsed) {
   Legend legend(state_, nullptr);
-  auto program = std::make_shared<Program>();
-  program->steps.resize(1);
-  program->buffers.resize(1);
-  program->buffers[0].category = Category::parameter;
-  program->buffers[0].bytes = 64;
-  program->live = live_by_category(program->buffers, 1);
+  TraceBuffer buffer;
+  buffer.category = Category::parameter;
+  buffer.bytes = 64;
   Scene scene;
-  scene.main = {program, StepClock({{}}, 1, AxisUnit::seconds)};
+  scene.main = {std::make_shared<Program>(program_of({{}}, {buffer})), StepClock({{}}, 1, AxisUnit::seconds)};
   state_.set_scene(scene);
   for (int c = 0; c < kCategoryCount; ++c)
     EXPECT_EQ(legend.item(static_cast<Category>(c))->isVisibleTo(&legend),
