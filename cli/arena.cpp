@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/keep_inputs.h"
 #include "cli/table.h"
 #include "planner/arena/check.h"
 #include "planner/arena/csv.h"
@@ -73,6 +74,7 @@ void print_text(const std::vector<arena::Buffer>& buffers, const Options& o, int
 
 ExitCode run(const Options& o) {
   if (!(o.time_limit > 0)) throw Error("bad usage", "--time-limit", "is not above 0", "give seconds");
+  keep_inputs(o.out, {o.problem});
   const int64_t capacity = o.capacity.empty() ? 0 : parse_bytes(o.capacity, "--capacity");
   const auto buffers = arena::parse_csv(read_text_file(o.problem, "cannot read the problem"), o.problem);
   arena::SolverOptions options;

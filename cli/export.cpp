@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/keep_inputs.h"
 #include "profiler/export/chrome_trace.h"
 
 namespace tidemark::cli {
@@ -12,6 +13,7 @@ struct Options {
 };
 
 void run(const Options& o) {
+  keep_inputs(o.out, {o.trace});
   const Trace trace(o.trace);
   const ExportedEvents events = export_chrome_trace(trace, o.out);
   std::cout << o.out << ": " << format_count(events.ops) << " ops, " << format_count(events.lives)

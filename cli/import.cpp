@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "cli/commands.h"
+#include "cli/keep_inputs.h"
 #include "cli/table.h"
 #include "profiler/import/import.h"
 
@@ -13,13 +14,14 @@ struct Options {
 };
 
 void run(const Options& o) {
+  keep_inputs(o.out, {o.recording});
   const ImportSummary s = import_recording(o.recording, o.out, o.device);
   std::string others;
   for (const std::string& device : s.devices)
     if (device != s.device) others += (others.empty() ? "; also recorded: " : ", ") + device;
   print_row("source", s.source);
   print_wrapped("device", s.device + others);
-  print_row("steps", format_count(s.steps));
+  print_row("ops", format_count(s.steps));
   print_row("buffers", format_count(s.buffers));
   print_row("  open at the start", format_count(s.open_at_start));
   print_row("  open at the end", format_count(s.open_at_end));

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/keep_inputs.h"
 #include "cli/loss_chunks.h"
 #include "cli/pareto.h"
 #include "cli/plan_summary.h"
@@ -188,6 +189,7 @@ ExitCode run_tuned(const Options& o) {
 }
 
 ExitCode run(const Options& o) {
+  keep_inputs(o.out, {o.graph, o.model.config, o.budget.profile, o.budget.device});
   catch_interrupts();  // Ctrl-C ends the search, not the program
   if (o.tune_loss_chunks) return run_tuned(o);
   const Graph graph = subject(o);

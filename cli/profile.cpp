@@ -2,6 +2,7 @@
 
 #include "cli/checks.h"
 #include "cli/commands.h"
+#include "cli/keep_inputs.h"
 #include "cli/planning.h"
 #include "cli/profile_command.h"
 #include "cli/training_run.h"
@@ -31,6 +32,7 @@ void report(const std::string& path, bool as_json) {
 }
 
 void run(const Options& o) {
+  keep_inputs(o.out, {o.model.config, o.data.path, o.plan.file, o.plan.budget.profile, o.plan.budget.device});
   const BuiltModel built = build(o.model);
   const Plan plan = choose_plan(built.training, o.plan, threads_of(o.model.threads), o.model.micro_batches);
   {
@@ -76,11 +78,17 @@ void add_profile(CLI::App& app, ExitCode& status) {
   command->add_option("--steps", o->steps, "Training steps")
       ->check(positive())
       ->capture_default_str();
+  const std::vector<CLI::Option*> of_model = command->get_options();
   command->add_option("--out", o->out, "Write the trace here (run.tide)")->required();
   command->add_flag("--json", o->as_json, "Print JSON");
-  command->add_flag("--memory-only", o->memory_only, "Of a COMMAND: no kernels, copies and API calls");
-  command->add_flag("--no-pytorch", o->no_pytorch, "Of a COMMAND: not what PyTorch's allocator gives out");
-  command->add_option("COMMAND", o->command, "Any CUDA program, after --, in the place of a model");
+  auto* program =
+      command->add_option("COMMAND", o->command, "Any CUDA program, after --, in the place of a model");
+  for (CLI::Option* option : of_model)
+    if (option != command->get_help_ptr()) program->excludes(option);
+  command->add_flag("--memory-only", o->memory_only, "Of a COMMAND: no kernels, copies and API calls")
+      ->needs(program);
+  command->add_flag("--no-pytorch", o->no_pytorch, "Of a COMMAND: not what PyTorch's allocator gives out")
+      ->needs(program);
   command->callback([o, &status] {
     if (o->command.empty())
       run(*o);

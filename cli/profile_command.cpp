@@ -1,10 +1,14 @@
 #include "cli/profile_command.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -42,7 +46,7 @@ class TraceFolder {
   }
   ~TraceFolder() {
     std::error_code ignored;
-    fs::remove_all(path_, ignored);
+    if (!kept_) fs::remove_all(path_, ignored);
   }
   TraceFolder(const TraceFolder&) = delete;
   TraceFolder& operator=(const TraceFolder&) = delete;
@@ -55,9 +59,20 @@ class TraceFolder {
     std::ranges::sort(found);
     return found;
   }
+  /// Out of the folder, which stays where that cannot be.
+  std::string move(const fs::path& file, const fs::path& place) {
+    std::error_code error;
+    fs::rename(file, place, error);
+    kept_ = kept_ || error;
+    if (error)
+      throw Error(kWhat, place.string(), error.message(), "what was recorded is in " + path_,
+                  ExitCode::failure);
+    return place.string();
+  }
 
  private:
   std::string path_;
+  bool kept_ = false;
 };
 
 /// Every Python that is started reads what lies in `folder` before its script.
@@ -69,21 +84,73 @@ void hook_python(const fs::path& folder) {
   ::setenv("PYTHONPATH", path.c_str(), 1);
 }
 
+/// While a command runs, what would end this process is for the command, so that its recording is taken all
+/// the same. A terminal's signals reach it anyhow; others are passed on.
+class SignalsForChild {
+ public:
+  SignalsForChild() {
+    for (size_t i = 0; i < kSignals.size(); ++i) {
+      struct sigaction action = {};
+      action.sa_handler = kSignals[i] == SIGTERM || kSignals[i] == SIGHUP ? pass_on : SIG_IGN;
+      ::sigaction(kSignals[i], &action, &before_[i]);
+    }
+  }
+  ~SignalsForChild() {
+    restore();
+    child_ = 0;
+  }
+  SignalsForChild(const SignalsForChild&) = delete;
+  SignalsForChild& operator=(const SignalsForChild&) = delete;
+
+  void restore() const {
+    for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  void pass_to(pid_t child) { child_ = child; }
+
+ private:
+  static constexpr std::array kSignals = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+  static inline std::atomic<pid_t> child_ = 0;
+
+  static void pass_on(int signal) {
+    if (const pid_t child = child_; child > 0) ::kill(child, signal);
+  }
+
+  std::array<struct sigaction, kSignals.size()> before_{};
+};
+
+/// As waitpid says it.
 int run(const std::vector<std::string>& command) {
   std::vector<char*> argv;
   std::vector<std::string> copies = command;
   for (std::string& word : copies) argv.push_back(word.data());
   argv.push_back(nullptr);
+  int failure[2];  // says why the child could not become the command
+  if (::pipe2(failure, O_CLOEXEC) != 0)
+    throw Error(kWhat, command.front(), std::strerror(errno), {}, ExitCode::failure);
+  SignalsForChild signals;
   const pid_t child = ::fork();
   if (child == 0) {
+    signals.restore();
     ::execvp(argv[0], argv.data());
-    ::_exit(errno == ENOENT ? 127 : 126);
+    const int why = errno;
+    ::_exit(::write(failure[1], &why, sizeof why) == sizeof why ? 127 : 126);
   }
-  if (child < 0) throw Error(kWhat, command.front(), std::strerror(errno), {}, ExitCode::failure);
+  int why = child < 0 ? errno : 0;
+  signals.pass_to(child);
+  ::close(failure[1]);
+  while (::read(failure[0], &why, sizeof why) < 0 && errno == EINTR) {
+  }
+  ::close(failure[0]);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (why != 0) throw Error(kWhat, command.front(), std::strerror(why), "check its name and permissions");
+  return status;
+}
+
+std::string how_it_ended(int status) {
+  if (WIFEXITED(status)) return "it ended with status " + std::to_string(WEXITSTATUS(status));
+  return "signal " + std::to_string(WTERMSIG(status)) + " ended it: " + ::strsignal(WTERMSIG(status));
 }
 
 }  // namespace
@@ -91,36 +158,32 @@ int run(const std::vector<std::string>& command) {
 CommandProfile profile_command(const std::vector<std::string>& command, const std::string& out,
                                const CommandProfileOptions& options) {
   const std::string library = injection_library();
-  const TraceFolder folder(out);
+  if (fs::is_directory(out)) throw Error(kWhat, out, std::strerror(EISDIR), "name a file", ExitCode::failure);
+  TraceFolder folder(out);
   ::setenv("CUDA_INJECTION64_PATH", library.c_str(), 1);
   ::setenv(kInjectionFolder, folder.path().c_str(), 1);
   ::setenv(kInjectionKernels, options.kernels ? "1" : "0", 1);
   if (options.pytorch) hook_python(fs::path(folder.path()) / "python");
   CommandProfile profile;
-  profile.status = run(command);
+  const int status = run(command);
+  profile.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   for (const fs::path& snapshot : folder.files(".pickle")) {
     fs::path place = out;
     place.replace_extension(snapshot.filename());
-    fs::rename(snapshot, place);
-    profile.snapshots.push_back(place.string());
+    profile.snapshots.push_back(folder.move(snapshot, place));
   }
   const std::vector<fs::path> traces = folder.files(".tide");
   if (traces.empty()) {
-    const bool not_run = profile.status == 126 || profile.status == 127;
-    if (not_run) throw Error(kWhat, command.front(), "it cannot be run", "check its name and permissions");
-    throw Error(
-        kWhat, command.front(),
-        "nothing of it used a CUDA device (it ended with status " + std::to_string(profile.status) + ")",
-        profile.snapshots.empty() ? "see 'tidemark doctor'"
-                                  : "'tidemark import " + profile.snapshots.front() +
-                                        "' shows what PyTorch allocated; see 'tidemark doctor'",
-        ExitCode::failure);
+    throw Error(kWhat, command.front(), "nothing of it used a CUDA device (" + how_it_ended(status) + ")",
+                profile.snapshots.empty() ? "see 'tidemark doctor'"
+                                          : "'tidemark import " + profile.snapshots.front() +
+                                                "' shows what PyTorch allocated; see 'tidemark doctor'",
+                ExitCode::failure);
   }
   for (const fs::path& trace : traces) {
     fs::path place = out;
     if (traces.size() > 1) place.replace_extension(trace.stem().string() + ".tide");
-    fs::rename(trace, place);
-    profile.traces.push_back(place.string());
+    profile.traces.push_back(folder.move(trace, place));
   }
   return profile;
 }

@@ -5,6 +5,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/keep_inputs.h"
 #include "cli/planning.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -39,6 +40,8 @@ void check(const Options& o) {
   if (o.rate.decay != LearningRate::Decay::cosine && o.rate.total_steps > 0)
     throw Error("bad usage", "--schedule-steps", "a decay with the inverse square root has no end",
                 "leave it out");
+  keep_inputs(o.trace,
+              {o.model.config, o.data.path, o.plan.file, o.plan.budget.profile, o.plan.budget.device});
   if (o.save_every > 0 && o.save.empty())
     throw Error("bad usage", "--save-every", "it is not said where to", "give --save DIR");
 }

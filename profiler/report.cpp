@@ -1,5 +1,6 @@
 #include "profiler/report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ostream>
 
@@ -24,9 +25,27 @@ double share(int64_t part, int64_t whole) {
   return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0;
 }
 
-/// The end of a dotted name says more than its beginning.
+bool begins_character(char c) {
+  return (c & 0xC0) != 0x80;
+}
+
+/// A name of other programs' in at most `width` columns: its end, which of a dotted name says more than the
+/// beginning. UTF-8 is not cut within a character, and no control character reaches the terminal.
 std::string shortened(const std::string& name, size_t width) {
-  return name.size() <= width ? name : "..." + name.substr(name.size() - width + 3);
+  std::vector<size_t> starts;  // of characters
+  for (size_t i = 0; i < name.size(); ++i)
+    if (begins_character(name[i])) starts.push_back(i);
+  std::string text = starts.size() <= width ? name : "..." + name.substr(starts[starts.size() - width + 3]);
+  std::ranges::replace_if(
+      text, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, '?');
+  return text;
+}
+
+/// The same with blanks up to `width`: printf counts bytes.
+std::string padded(const std::string& name, size_t width) {
+  std::string text = shortened(name, width);
+  const auto columns = std::ranges::count_if(text, begins_character);
+  return text.append(width - static_cast<size_t>(columns), ' ');
 }
 
 void print_modules(std::ostream& out, const Attribution& a) {
@@ -37,7 +56,7 @@ void print_modules(std::ostream& out, const Attribution& a) {
       rest += a.modules[i].bytes;
       continue;
     }
-    line(out, "  %-42s %12s %6.1f %%", shortened(a.modules[i].name, 42).c_str(),
+    line(out, "  %s %12s %6.1f %%", padded(a.modules[i].name, 42).c_str(),
          format_bytes(a.modules[i].bytes).c_str(), share(a.modules[i].bytes, a.peak_bytes));
   }
   if (rest > 0)
@@ -48,10 +67,10 @@ void print_modules(std::ostream& out, const Attribution& a) {
 void print_ops(std::ostream& out, const Attribution& a) {
   double total = 0;
   for (const OpKindTime& k : a.op_kinds) total += k.seconds;
-  line(out, "\n%-30s %6s %11s %8s %11s", "time in ops", "calls", "per step", "share", "recomputed");
+  line(out, "\n%-38s %6s %11s %8s %11s", "time in ops", "calls", "per step", "share", "recomputed");
   for (size_t i = 0; i < std::min(a.op_kinds.size(), kOpRows); ++i) {
     const OpKindTime& k = a.op_kinds[i];
-    line(out, "  %-28s %6lld %11s %6.1f %% %11s", k.kind.c_str(), static_cast<long long>(k.calls),
+    line(out, "  %s %6lld %11s %6.1f %% %11s", padded(k.kind, 36).c_str(), static_cast<long long>(k.calls),
          format_seconds(k.seconds).c_str(), total > 0 ? 100 * k.seconds / total : 0.0,
          k.recompute_seconds > 0 ? format_seconds(k.recompute_seconds).c_str() : "-");
   }
@@ -71,9 +90,10 @@ void print_device(std::ostream& out, const Attribution& a) {
 
 void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
   const json& m = trace.metadata();
-  line(out, "%s", ("model        " + m.value("model", std::string("?"))).c_str());
-  line(out, "trace        %s, %zu training steps, %zu buffers", trace.path().c_str(), trace.steps().size(),
-       trace.buffers().size());
+  const size_t steps = trace.steps().size();
+  out << "model        " << shortened(m.value("model", "?"), 67) << "\n";
+  out << "trace        " << trace.path() << ", " << steps << " training step" << (steps == 1 ? ", " : "s, ")
+      << trace.buffers().size() << " buffers\n";
   if (!trace.damage().empty())
     line(out, "damaged      %s; what comes before it is shown", trace.damage().c_str());
   line(out, "peak         %s live at %.1f ms, in %s", format_bytes(a.peak_bytes).c_str(), a.peak_ms,
@@ -94,7 +114,7 @@ void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
   line(out, "\n%-44s %12s  %s", ("the " + std::to_string(a.largest.size()) + " largest values then").c_str(),
        "bytes", "category");
   for (const TraceBuffer& b : a.largest)
-    line(out, "  %-42s %12s  %s", shortened(b.name, 42).c_str(), format_bytes(b.bytes).c_str(),
+    line(out, "  %s %12s  %s", padded(b.name, 42).c_str(), format_bytes(b.bytes).c_str(),
          std::string(name_of(b.category)).c_str());
   print_ops(out, a);
 }

@@ -117,7 +117,9 @@ Trace::Trace(const std::string& path) : state_(std::make_unique<State>()) {
   s.file = std::make_unique<MappedFile>(path, "cannot read the trace");
   const std::span<const std::byte> all = s.file->bytes();
   if (all.size() < tide::kFileHeaderBytes || std::memcmp(all.data(), tide::kMagic, sizeof tide::kMagic) != 0)
-    throw tide::unreadable(path, "it is not a .tide trace");
+    throw Error(
+        "cannot read the trace", path, "it is not a .tide trace",
+        "record one with 'tidemark profile --out', or make one of a recording with 'tidemark import'");
   s.version = read_as<uint32_t>(all.subspan(sizeof tide::kMagic));
   if (s.version != tide::kVersion && s.version != tide::kOneFrame)
     throw tide::unreadable(path, "it is of version " + std::to_string(s.version) +

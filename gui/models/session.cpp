@@ -28,6 +28,14 @@ bool starts_like_json(std::span<const std::byte> bytes) {
   return first != bytes.end() && *first == std::byte{'{'};
 }
 
+/// What PyTorch's profilers write: gzip, a pickle, or trace events as JSON.
+bool starts_like_a_recording(std::span<const std::byte> bytes) {
+  const std::string_view begin(reinterpret_cast<const char*>(bytes.data()),
+                               std::min<size_t>(bytes.size(), 1 << 16));
+  return begin.starts_with("\x1f\x8b") || begin.starts_with("\x80") ||
+         begin.find("\"traceEvents\"") != std::string_view::npos;
+}
+
 }  // namespace
 
 Session::Session(const std::vector<std::string>& paths) {
@@ -45,6 +53,9 @@ void Session::open(const std::string& path) {
     if (trace_) throw second_of_a_kind(path, "trace");
     trace_ = std::make_shared<Trace>(path);
     traced_ = std::make_shared<Program>(program_of(trace_));
+  } else if (starts_like_a_recording(file.bytes())) {
+    throw Error(kOpening, path, "it is neither a trace nor a plan",
+                "of a recording of PyTorch's, 'tidemark import' makes a trace");
   } else if (starts_like_json(file.bytes())) {
     if (plan_) throw second_of_a_kind(path, "plan");
     plan_ = load_plan_timeline(path);

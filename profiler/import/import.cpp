@@ -3,16 +3,28 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/gzip.h"
 #include "profiler/import/sources.h"
+#include "profiler/trace_format.h"
 
 namespace tidemark {
 namespace {
 
+constexpr const char* kWhat = "cannot import the recording";
+
+/// By how it begins: a pickle of protocol 2 or later, or else JSON.
 bool is_pickle(const std::string& path) {
-  constexpr std::byte kProto{0x80};  // how pickles of protocol 2 and later begin, and no JSON does
-  std::byte first{};
-  return GzipReader(path, "cannot import the recording").read({&first, 1}) == 1 && first == kProto;
+  char first[sizeof tide::kMagic] = {};
+  const size_t size = GzipReader(path, kWhat).read(std::as_writable_bytes(std::span(first)));
+  const std::string_view begin(first, size);
+  if (begin.starts_with('\x80')) return true;
+  if (begin == std::string_view(tide::kMagic, sizeof tide::kMagic))
+    throw Error(kWhat, path, "it is a trace already", "'tidemark report' and 'tidemark view' show it");
+  if (begin.find_first_of("{[ \t\r\n") != 0)
+    throw Error(kWhat, path, begin.empty() ? "it is empty" : "it is neither JSON nor a pickle",
+                "give a Kineto trace or a memory snapshot of PyTorch's");
+  return false;
 }
 
 }  // namespace

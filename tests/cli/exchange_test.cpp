@@ -75,6 +75,21 @@ TEST_F(Exchange, BadInput) {
   EXPECT_THAT(error_of({"export", path("x"), "--out", path("x.json")}, 2), HasSubstr("not a .tide trace"));
   EXPECT_THAT(error_of({"import", recording("snapshot.p4.pickle"), "--out", path("no/x.tide")}, 3),
               HasSubstr("no/x.tide"));
+  EXPECT_THAT(error_of({"import", write("empty", ""), "--out", path("x.tide")}, 2), HasSubstr("it is empty"));
+}
+
+TEST_F(Exchange, NoInputIsReplaced) {
+  EXPECT_EQ(run({"import", recording("snapshot.p4.pickle"), "--out", path("run.tide")}).status, 0);
+  const std::string trace = bytes_of(path("run.tide"));
+  EXPECT_THAT(error_of({"import", path("run.tide"), "--out", path("x.tide")}, 2),
+              HasSubstr("a trace already"));
+  EXPECT_THAT(error_of({"export", path("run.tide"), "--out", "run.tide"}, 2), HasSubstr("it is also read"));
+  EXPECT_THAT(error_of({"import", path("run.tide"), "--out", "run.tide"}, 2), HasSubstr("it is also read"));
+  EXPECT_THAT(error_of({"plan", "--model", "llama-tiny", "--profile", "run.tide", "--out", "run.tide"}, 2),
+              HasSubstr("it is also read"));
+  EXPECT_THAT(error_of(train({"--steps", "1", "--profile", "run.tide", "--trace", "run.tide"}), 2),
+              HasSubstr("it is also read"));
+  EXPECT_EQ(bytes_of(path("run.tide")), trace);
 }
 
 }  // namespace

@@ -230,7 +230,7 @@ TEST_F(KinetoTest, AListOfEventsAloneWillDo) {
 }
 
 TEST_F(KinetoTest, WhatIsNoTraceIsRefused) {
-  EXPECT_THAT(refused(""), HasSubstr("JSON"));
+  EXPECT_THAT(refused(""), HasSubstr("it is empty"));
   EXPECT_THAT(refused("{\"traceEvents\": [{\"ph\": \"X\""), HasSubstr("not valid JSON"));
   EXPECT_THAT(refused("{}"), HasSubstr("no traceEvents"));
   EXPECT_THAT(refused("[]"), HasSubstr("no memory events"));

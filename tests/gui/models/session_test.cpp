@@ -48,6 +48,8 @@ TEST_F(Sessions, RefuseWhatTheyCannotShow) {
   EXPECT_THAT(refusal({folder_.string()}), HasSubstr("not a regular file"));
   EXPECT_THAT(refusal({write("empty", "")}), HasSubstr("neither a trace nor a plan"));
   EXPECT_THAT(refusal({write("text", "hello")}), HasSubstr("neither a trace nor a plan"));
+  EXPECT_THAT(refusal({write("kineto.json", "{\"schemaVersion\": 1, \"traceEvents\": []}")}),
+              HasSubstr("'tidemark import'"));
   EXPECT_THAT(refusal({write("object", "{\"a\": 1}")}), HasSubstr("format: it is missing"));
   EXPECT_THAT(refusal({write("half", "{\"format\": \"tide")}), HasSubstr("not valid JSON"));
   EXPECT_THAT(refusal({write("magic", "TIDEMARK")}), HasSubstr("not a .tide trace"));
