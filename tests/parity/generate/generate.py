@@ -2,7 +2,7 @@
 """Random models of every family against PyTorch in float64, by `tidemark verify`.
 
 The models are those of bench/pytorch. A case fails where a gradient is off by more than --tolerance and by more than ten
-times what PyTorch's own float32 is; it is kept in --out. --presets checks the workloads of bench/compare.py instead: both
+times what PyTorch's own float32 is; it is kept in --out. --published takes transformers' models, --presets checks the workloads of bench/compare.py instead: both
 sides of it compute the same. --save NAME FAMILY SEED writes one case to tests/data/parity, with --adamw also five
 steps of torch.optim.AdamW from there.
 """
@@ -28,6 +28,7 @@ from families.batches import IGNORED, padding  # noqa: E402
 from families.density import Made  # noqa: E402
 
 EXACT = 1e-6  # an error that says nothing
+PUBLISHED = ("deepseek_v3", "llama", "mamba", "mamba2", "qwen2", "rwkv")  # by transformers
 NOISE = 0.5  # PyTorch's own, where a gradient is zero but for rounding: that of an expert's gate where each token takes one
 # Parameters that their authors' training code gives a higher learning rate.
 RATES = {"attention.time_decay": 2, "attention.time_first": 3, "w_lora.lora.2.bias": 2}
@@ -152,9 +153,20 @@ def verify(args, name):
 def check(args, name, config, lengths, spread, seed):
     """The error that is the worst beside float32's own, that, and where; nothing where nothing is predicted."""
     case = make(config, lengths, spread, seed)
-    if case is None:
-        return None
-    tensors, own_loss, own = case
+    return case and compare_case(args, name, config, lengths, *case)
+
+
+def check_published(args, name, config, lengths, spread, seed):
+    """As check, by transformers."""
+    import published
+
+    r = random.Random(f"{name} published")
+    torch.manual_seed(seed)
+    case = published.make(published.adapted(config, r), lengths, spread, r)
+    return case and compare_case(args, name, case[0], lengths, *case[1:])
+
+
+def compare_case(args, name, config, lengths, tensors, own_loss, own):
     write(args.out, name, config, tensors, {})
     result = verify(args, name)
     if "message" in result:
@@ -187,7 +199,7 @@ def sweep(args):
         for seed in range(args.first, args.first + args.seeds):
             config, *more = drawn(family, seed)
             config |= configs.variants(random.Random(f"{family} {seed} variants"), config)
-            results.append(check(args, f"{family}-{seed}", config, *more, seed))
+            results.append((check_published if args.published else check)(args, f"{family}-{seed}", config, *more, seed))
         passed = [result for result in results if result]
         failed |= False in results
         worst = max(passed, key=lambda result: result[0] / max(result[1], EXACT), default=(0, 0, "", ""))
@@ -267,6 +279,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2, help="of both sides")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("parity-failures"))
     parser.add_argument("--presets", action="store_true")
+    parser.add_argument("--published", action="store_true", help="transformers' models, of the families that it has")
     parser.add_argument("--save", nargs=3, metavar=("NAME", "FAMILY", "SEED"))
     parser.add_argument("--adamw", action="store_true")
     args = parser.parse_args()
@@ -274,6 +287,8 @@ def main():
     torch.set_default_dtype(torch.float64)
     if args.save:
         return save(args)
+    if args.published:
+        args.families = [family for family in args.families if family in PUBLISHED]
     args.out.mkdir(parents=True, exist_ok=True)
     return check_presets(args) if args.presets else sweep(args)
 
