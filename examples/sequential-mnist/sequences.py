@@ -11,6 +11,7 @@ import gzip
 import json
 import struct
 import sys
+import zlib
 
 PIXELS, OWN_SIDE = 784, 28
 
@@ -37,11 +38,19 @@ def drawn(pixels, side):
     return [pixels[OWN_SIDE * y + x] for y in own for x in own]
 
 
+def read(source):
+    try:
+        with gzip.open(source, "rt") as lines:
+            rows = [[float(field) for field in line.split(",")] for line in lines]
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        sys.exit(f"{source}: {error}; give a gzipped CSV of {PIXELS} pixels and a digit on each line")
+    if not rows or any(len(row) != PIXELS + 1 for row in rows):
+        sys.exit(f"{source}: {'a line has not' if rows else 'no lines of'} {PIXELS} pixels and a digit")
+    return rows
+
+
 def main(source, directory, count, side):
-    with gzip.open(source, "rt") as lines:
-        rows = [[float(field) for field in line.split(",")] for line in lines]
-    if any(len(row) != PIXELS + 1 for row in rows):
-        sys.exit(f"{source}: a line has not {PIXELS} pixels and a digit")
+    rows = read(source)
     by_class = {}
     for row in rows:
         by_class.setdefault(int(row[-1]), []).append([value / 255 for value in row[:-1]])
@@ -49,6 +58,8 @@ def main(source, directory, count, side):
     digits = [(label, by_class[label][i]) for i in range(min(map(len, by_class.values()))) for label in classes]
     digits = [(label, drawn(pixels, int(side))) for label, pixels in digits[: int(count)]]
     held_out = [k // len(classes) % 5 == 4 for k in range(len(digits))]
+    if not any(held_out):
+        sys.exit(f"{source}: fewer than five digits of a class; give more of each")
     write(f"{directory}/train.safetensors", [d for d, held in zip(digits, held_out) if not held])
     write(f"{directory}/valid.safetensors", [d for d, held in zip(digits, held_out) if held])
 
