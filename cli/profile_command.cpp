@@ -13,10 +13,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 
 #include "base/error.h"
 #include "cli/companion.h"
 #include "profiler/cupti/injection.h"
+#include "profiler/cupti/journal.h"
+#include "profiler/cupti/process_traces.h"
 
 namespace tidemark::cli {
 namespace {
@@ -88,7 +91,11 @@ void hook_python(const fs::path& folder) {
 /// the same. A terminal's signals reach it anyhow; others are passed on.
 class SignalsForChild {
  public:
+  /// Signals wait until pass_to().
   SignalsForChild() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, &mask_);
     for (size_t i = 0; i < kSignals.size(); ++i) {
       struct sigaction action = {};
       action.sa_handler = kSignals[i] == SIGTERM || kSignals[i] == SIGHUP ? pass_on : SIG_IGN;
@@ -102,10 +109,15 @@ class SignalsForChild {
   SignalsForChild(const SignalsForChild&) = delete;
   SignalsForChild& operator=(const SignalsForChild&) = delete;
 
+  /// As it was before; in the child, too.
   void restore() const {
     for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+    ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
   }
-  void pass_to(pid_t child) { child_ = child; }
+  void pass_to(pid_t child) {
+    child_ = child;
+    ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
+  }
 
  private:
   static constexpr std::array kSignals = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
@@ -116,6 +128,7 @@ class SignalsForChild {
   }
 
   std::array<struct sigaction, kSignals.size()> before_{};
+  sigset_t mask_{};
 };
 
 /// As waitpid says it.
@@ -148,6 +161,25 @@ int run(const std::vector<std::string>& command) {
   return status;
 }
 
+/// Of what a process recorded, beside it.
+void make_traces(const fs::path& path) {
+  const std::string process = path.stem().string();
+  const auto complain = [&](const std::string& why) {
+    std::cerr << "tidemark: process " << process << ": " << why << "\n";
+  };
+  try {
+    Journal journal = read_journal(path.string());
+    if (!journal.finished) complain("it was ended; what it did last may be missing");
+    journal.log.set_unix_offset(journal.metadata.value("unix_offset_ns", int64_t{0}));
+    journal.metadata.erase("unix_offset_ns");
+    journal.metadata["complete"] = journal.finished;
+    write_process_traces(journal.log, path.parent_path().string(), std::stoi(process), journal.metadata,
+                         complain);
+  } catch (const std::exception& e) {
+    complain(e.what());
+  }
+}
+
 std::string how_it_ended(int status) {
   if (WIFEXITED(status)) return "it ended with status " + std::to_string(WEXITSTATUS(status));
   return "signal " + std::to_string(WTERMSIG(status)) + " ended it: " + ::strsignal(WTERMSIG(status));
@@ -167,6 +199,7 @@ CommandProfile profile_command(const std::vector<std::string>& command, const st
   CommandProfile profile;
   const int status = run(command);
   profile.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  for (const fs::path& journal : folder.files(kJournalExtension)) make_traces(journal);
   for (const fs::path& snapshot : folder.files(".pickle")) {
     fs::path place = out;
     place.replace_extension(snapshot.filename());

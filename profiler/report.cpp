@@ -94,6 +94,8 @@ void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
   out << "model        " << shortened(m.value("model", "?"), 67) << "\n";
   out << "trace        " << trace.path() << ", " << steps << " training step" << (steps == 1 ? ", " : "s, ")
       << trace.buffers().size() << " buffers\n";
+  if (!m.value("complete", true))
+    line(out, "incomplete   the program was ended; what it did last may be missing");
   if (!trace.damage().empty())
     line(out, "damaged      %s; what comes before it is shown", trace.damage().c_str());
   line(out, "peak         %s live at %.1f ms, in %s", format_bytes(a.peak_bytes).c_str(), a.peak_ms,

@@ -1,12 +1,18 @@
 #include "profiler/cupti/collector.h"
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/cuda_library.h"
 #include "profiler/cupti/decoder.h"
+#include "profiler/cupti/journal.h"
 #include "profiler/cupti/memory_sampler.h"
 
 namespace tidemark {
@@ -92,11 +98,15 @@ struct CudaCollector::State {
   Cupti cupti;
   std::mutex mutex;  ///< CUPTI hands buffers over from threads of its own
   std::vector<void*> free_buffers;
-  CudaEventLog log;
-  int64_t dropped = 0;
+  CudaEventLog log;  ///< what is not in the journal yet
+  JournalWriter journal;
+  std::string failure;   ///< why the journal ends early
+  int64_t dropped = 0;   ///< that the driver had no room for
   uint32_t version = 0;  ///< of CUPTI
   bool recording = false;
   MemorySampler sampler;
+  std::thread flusher;
+  std::condition_variable changed;
 
   static void CUPTIAPI requested(uint8_t** buffer, size_t* size, size_t* max_records) {
     *buffer = static_cast<uint8_t*>(instance().state().take_buffer());
@@ -120,9 +130,32 @@ struct CudaCollector::State {
     const std::lock_guard lock(mutex);
     CUpti_Activity* record = nullptr;
     while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) decode(*record, log, version);
+    keep();
     size_t lost = 0;
     if (cupti.dropped(context, stream, &lost) == CUPTI_SUCCESS) dropped += static_cast<int64_t>(lost);
     free_buffers.push_back(buffer);
+  }
+
+  /// With the mutex.
+  void keep() {
+    try {
+      if (failure.empty()) journal.append(log);
+    } catch (const std::exception& e) {
+      failure = e.what();
+    }
+    log.clear_events();
+  }
+
+  /// So that little is lost if the program is killed: of CUPTI's buffers, which take long to fill, those
+  /// whose records are complete.
+  void flush_now_and_then() {
+    std::unique_lock lock(mutex);
+    while (!changed.wait_for(lock, std::chrono::milliseconds(500), [this] { return !recording; })) {
+      lock.unlock();  // it is called back
+      cupti.flush(0);
+      lock.lock();
+      keep();
+    }
   }
 
   std::string enable(CUpti_ActivityKind kind) {
@@ -142,7 +175,7 @@ CudaCollector::State& CudaCollector::state() const {
   return *state;
 }
 
-std::string CudaCollector::start(const Options& options) {
+std::string CudaCollector::start(const Options& options, const nlohmann::json& metadata) {
   State& s = state();
   if (std::string why = s.cupti.load(); !why.empty()) return why;
   s.cupti.version(&s.version);
@@ -158,7 +191,11 @@ std::string CudaCollector::start(const Options& options) {
   if (options.kernels)
     for (const CUpti_ActivityKind kind : kWorkKinds)
       if (std::string why = s.enable(kind); !why.empty()) return why;
+  nlohmann::json begin = metadata;
+  begin["unix_offset_ns"] = unix_offset_ns();
+  s.journal.open(options.journal, begin);
   s.recording = true;
+  s.flusher = std::thread([&s] { s.flush_now_and_then(); });
   s.sampler.start([&s](uint32_t device, int64_t time, int64_t bytes) {
     CudaEvent e;
     e.kind = CudaEvent::in_use;
@@ -171,15 +208,27 @@ std::string CudaCollector::start(const Options& options) {
   return {};
 }
 
-void CudaCollector::stop() {
+std::string CudaCollector::stop() {
   State& s = state();
-  if (!s.recording) return;
-  s.recording = false;
+  {
+    const std::lock_guard lock(s.mutex);
+    if (!std::exchange(s.recording, false)) return {};
+  }
+  s.changed.notify_all();
+  s.flusher.join();
   s.sampler.stop();
-  s.log.set_unix_offset(unix_offset_ns());
+  const int64_t offset = unix_offset_ns();
   s.cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
   for (const CUpti_ActivityKind kind : kMemoryKinds) s.cupti.disable(kind);
   for (const CUpti_ActivityKind kind : kWorkKinds) s.cupti.disable(kind);
+  const std::lock_guard lock(s.mutex);
+  s.keep();
+  try {
+    if (s.failure.empty()) s.journal.finish({{"unix_offset_ns", offset}, {"dropped_records", s.dropped}});
+  } catch (const std::exception& e) {
+    s.failure = e.what();
+  }
+  return s.failure;
 }
 
 void CudaCollector::push_id(uint64_t id) {
@@ -189,14 +238,6 @@ void CudaCollector::push_id(uint64_t id) {
 void CudaCollector::pop_id() {
   uint64_t last = 0;
   if (state().recording) state().cupti.pop(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, &last);
-}
-
-const CudaEventLog& CudaCollector::log() const {
-  return state().log;
-}
-
-int64_t CudaCollector::dropped_records() const {
-  return state().dropped;
 }
 
 }  // namespace tidemark

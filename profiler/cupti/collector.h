@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <vector>
-
-#include "profiler/cupti/cuda_events.h"
 
 namespace tidemark {
 
@@ -15,22 +13,19 @@ class CudaCollector {
  public:
   struct Options {
     bool kernels = true;  ///< also kernels, copies, sets and API calls; else memory and ranges alone
+    std::string journal;  ///< file for all that is recorded, as it comes
   };
 
   static CudaCollector& instance();
 
-  /// Returns why not; empty: it records.
-  std::string start(const Options& options);
-  /// Takes what CUPTI still holds and ends the recording.
-  void stop();
+  /// Returns why not; empty: it records. `metadata` is for the traces.
+  std::string start(const Options& options, const nlohmann::json& metadata);
+  /// Takes what CUPTI still holds and ends the recording. Returns why it is not whole; empty: it is.
+  std::string stop();
 
   /// Between them, what the calling thread starts belongs to `id`.
   void push_id(uint64_t id);
   void pop_id();
-
-  /// Of the recording that ended.
-  const CudaEventLog& log() const;
-  int64_t dropped_records() const;  ///< that the driver had no room for
 
  private:
   CudaCollector() = default;

@@ -61,6 +61,8 @@ class CudaEventLog {
   void add(const CudaEvent& event) { events_.push_back(event); }
 
   const std::vector<CudaEvent>& events() const { return events_; }
+  void clear_events() { events_.clear(); }
+  size_t names() const { return names_.size(); }  ///< the first is ""
   const std::string& name(uint32_t index) const { return names_[index]; }
   /// Those whose memory was used, in order.
   std::vector<uint32_t> devices() const;

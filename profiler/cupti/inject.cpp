@@ -10,7 +10,6 @@
 
 #include "profiler/cupti/collector.h"
 #include "profiler/cupti/injection.h"
-#include "profiler/cupti/process_traces.h"
 
 namespace tidemark {
 namespace {
@@ -28,15 +27,9 @@ std::string program_name() {
   return error ? "program" : path.filename().string();
 }
 
-void write_traces() {
+void finish() {
   if (::getpid() != recorded_process) return;  // a fork of the process that is recorded
-  CudaCollector& collector = CudaCollector::instance();
-  collector.stop();
-  write_process_traces(collector.log(), std::getenv(kInjectionFolder), recorded_process,
-                       {{"model", program_name()},
-                        {"process", recorded_process},
-                        {"dropped_records", collector.dropped_records()}},
-                       complain);
+  if (const std::string why = CudaCollector::instance().stop(); !why.empty()) complain(why);
 }
 
 }  // namespace
@@ -46,15 +39,18 @@ void write_traces() {
 /// recorded is, too.
 extern "C" __attribute__((visibility("default"))) int InitializeInjection() {
   using namespace tidemark;
-  if (recorded_process == ::getpid() || std::getenv(kInjectionFolder) == nullptr) return 1;
+  const char* folder = std::getenv(kInjectionFolder);
+  if (recorded_process == ::getpid() || folder == nullptr) return 1;
   const char* kernels = std::getenv(kInjectionKernels);
-  if (const std::string why =
-          CudaCollector::instance().start({.kernels = !kernels || std::string(kernels) != "0"});
+  if (const std::string why = CudaCollector::instance().start(
+          {.kernels = !kernels || std::string(kernels) != "0",
+           .journal = std::string(folder) + "/" + std::to_string(::getpid()) + kJournalExtension},
+          {{"model", program_name()}, {"process", ::getpid()}});
       !why.empty()) {
     complain("cannot record: " + why + "; see 'tidemark doctor'");
     return 1;
   }
   recorded_process = ::getpid();
-  std::atexit(write_traces);
+  std::atexit(finish);
   return 1;
 }

@@ -1,9 +1,11 @@
-// What `tidemark profile -- COMMAND` and libtidemark_inject.so agree on: names of environment variables.
+// What `tidemark profile -- COMMAND` and libtidemark_inject.so agree on: names of environment variables and
+// files.
 #pragma once
 
 namespace tidemark {
 
-inline constexpr const char* kInjectionFolder = "TIDEMARK_INJECT_FOLDER";    ///< where traces go
+inline constexpr const char* kInjectionFolder = "TIDEMARK_INJECT_FOLDER";    ///< where recordings go
 inline constexpr const char* kInjectionKernels = "TIDEMARK_INJECT_KERNELS";  ///< "0": memory alone
+inline constexpr const char* kJournalExtension = ".events";  ///< of PROCESS.events, in the folder
 
 }  // namespace tidemark

@@ -20,6 +20,7 @@ constexpr size_t kTotal = size_t{80} << 30;
 std::mutex mutex;
 std::condition_variable asked;
 int questions = 0;  // how much memory is in use
+int flushes = 0;    // that are done
 size_t used = 0;
 bool active = false;
 std::map<uint64_t, size_t> live;
@@ -54,6 +55,12 @@ void fake_wait() {
   std::unique_lock lock(mutex);
   const int before = questions;
   asked.wait(lock, [&] { return questions > before; });
+}
+/// Waits until what was recorded before has been handed over and kept.
+void fake_wait_for_flushes() {
+  std::unique_lock lock(mutex);
+  const int before = flushes;
+  asked.wait(lock, [&] { return flushes > before + 1; });
 }
 /// As the driver does when a program starts it: loads what is to be injected, and makes a context.
 void fake_start(size_t context_bytes) {
@@ -135,12 +142,19 @@ CUptiResult cuptiActivityDisable(CUpti_ActivityKind) {
 }
 CUptiResult cuptiActivityFlushAll(uint32_t) {
   uint8_t* buffer = nullptr;
-  size_t size = 0, most = 0;
+  size_t size = 0, most = 0, bytes = 0;
   requested(&buffer, &size, &most);
-  const size_t bytes = records.size() * sizeof records[0];
-  if (bytes > size) return CUPTI_ERROR_OUT_OF_MEMORY;
-  std::memcpy(buffer, records.data(), bytes);
+  {
+    const std::lock_guard lock(mutex);
+    bytes = records.size() * sizeof records[0];
+    if (bytes > size) return CUPTI_ERROR_OUT_OF_MEMORY;
+    std::memcpy(buffer, records.data(), bytes);
+    records.clear();
+  }
   completed(nullptr, 0, buffer, size, bytes);
+  const std::lock_guard lock(mutex);
+  ++flushes;
+  asked.notify_all();
   return CUPTI_SUCCESS;
 }
 CUptiResult cuptiActivityGetNextRecord(uint8_t* buffer, size_t valid, CUpti_Activity** record) {

@@ -118,6 +118,15 @@ class PythonTest(unittest.TestCase):
         modules = {row["module"]: row["bytes"] for row in report["modules"]}
         self.assertEqual(modules, {"(CUDA context)": 500 * MIB, "(libc10_cuda.so)": 20 * MIB, "(libnccl.so.2)": 7 * MIB})
 
+    def test_what_is_killed_leaves_what_it_did(self):
+        done = self.profile(TRAIN + "memory.driver.fake_wait_for_flushes()\nimport os\nos.kill(os.getpid(), 9)\n")
+        self.assertEqual(done.returncode, 128 + 9)
+        self.assertRegex(done.stderr, "^tidemark: process [0-9]+: it was ended; what it did last may be missing\n$")
+        report = self.report()
+        self.assertEqual((report["metadata"]["source"], report["metadata"]["complete"]), ("CUPTI", False))
+        self.assertEqual((report["device_used_bytes"], report["coverage"]), (527 * MIB, 1))
+        self.assertEqual({path.name for path in self.folder.iterdir()}, {"lib", "site", "train.py", "run.tide"})
+
     def test_what_fails_in_pytorch_fails_alone(self):
         for broken, why in (("_record_memory_history", "too old"), ("_dump_snapshot", "no room")):
             script = f"import torch\ndef fail(*a, **k): raise RuntimeError('{why}')\ntorch.cuda.memory.{broken} = fail\n"
