@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/data_options.h"
 #include "cli/forward_run.h"
+#include "cli/keep_inputs.h"
 #include "cli/table.h"
 #include "executor/training/decoding.h"
 #include "executor/training/density.h"
@@ -112,6 +113,7 @@ void decode_pairs(const Options& o, ForwardRun& run, json& result) {
 }
 
 void run(const Options& o) {
+  keep_inputs(o.decoded, {o.forward.model.config, o.forward.weights, o.data.path});
   ForwardOptions options = o.forward;
   const bool pairs = takes_pairs(o.data, *load(options.model));
   options.decodes = !o.decoded.empty();

@@ -189,7 +189,8 @@ ExitCode run_tuned(const Options& o) {
 }
 
 ExitCode run(const Options& o) {
-  keep_inputs(o.out, {o.graph, o.model.config, o.budget.profile, o.budget.device});
+  for (const std::string& out : {o.out, o.picture})
+    keep_inputs(out, {o.graph, o.model.config, o.budget.profile, o.budget.device});
   catch_interrupts();  // Ctrl-C ends the search, not the program
   if (o.tune_loss_chunks) return run_tuned(o);
   const Graph graph = subject(o);

@@ -4,6 +4,7 @@
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/forward_run.h"
+#include "cli/keep_inputs.h"
 #include "cli/table.h"
 #include "executor/io/png.h"
 #include "executor/training/density.h"
@@ -30,6 +31,7 @@ int64_t width_of(const Options& o, int64_t pixels) {
 }
 
 void run(const Options& o) {
+  keep_inputs(o.out, {o.forward.model.config, o.forward.weights});
   ForwardRun forward(o.forward);
   const int64_t pixels = forward.model().pixels();
   if (pixels == 0)

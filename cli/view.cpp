@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/companion.h"
+#include "cli/keep_inputs.h"
 #include "gui/viewer.h"
 
 namespace tidemark::cli {
@@ -48,6 +49,7 @@ void add_view(CLI::App& app, ExitCode& status) {
   command->add_option("--step", o->view.training_step, "Training step to begin with; the last by default");
   screenshot->type_name("PNG");
   command->callback([o, &status] {
+    keep_inputs(o->view.screenshot, o->view.files);
     if (!o->size.empty()) read_size(o->size, o->view);
     if (o->arena) o->view.plot = ViewOptions::Plot::arena;
     status = static_cast<ExitCode>(run_viewer_library(o->view));

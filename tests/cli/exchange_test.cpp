@@ -89,6 +89,7 @@ TEST_F(Exchange, NoInputIsReplaced) {
               HasSubstr("it is also read"));
   EXPECT_THAT(error_of(train({"--steps", "1", "--profile", "run.tide", "--trace", "run.tide"}), 2),
               HasSubstr("it is also read"));
+  EXPECT_THAT(error_of({"view", "run.tide", "--screenshot", "run.tide"}, 2), HasSubstr("it is also read"));
   EXPECT_EQ(bytes_of(path("run.tide")), trace);
 }
 
