@@ -50,6 +50,9 @@ int take_screenshot(const ViewOptions& options) {
   prepare(window, options);
   window.show();
   QApplication::processEvents();
+  if (window.width() > options.width || window.height() > options.height)
+    throw Error("bad usage", "--size", "not all that is shown has room",
+                "use " + std::to_string(window.width()) + "x" + std::to_string(window.height()) + " or more");
   save(window.grab().toImage(), options.screenshot);
   return static_cast<int>(ExitCode::ok);
 }

@@ -84,7 +84,9 @@ TEST_F(Viewer, SaysWhatIsWrongWithTheOptions) {
   options_.training_step.reset();
   options_.width = 3;
   EXPECT_THAT(refusal(), HasSubstr("--size: 3 pixels"));
-  options_.width = 1000;
+  options_.width = options_.height = 500;
+  EXPECT_THAT(refusal(), HasSubstr("x500 or more"));
+  options_.width = options_.height = 1000;
   options_.screenshot = path("no/such/folder/out.png");
   EXPECT_THAT(refusal(), HasSubstr("cannot write the picture"));
 }
