@@ -158,11 +158,13 @@ def variants(r, config):
     """More that a config.json may say, drawn apart so that the seeds of saved cases still draw them."""
     kind = config["model_type"]
     if kind == "deepseek_v3":
-        return {"attention_bias": r.random() < 0.4, "rope_interleave": r.random() < 0.6, "hidden_act": r.choice(["silu", "swish"])}
+        return {"attention_bias": r.random() < 0.4, "rope_interleave": r.random() < 0.6,
+                "hidden_act": r.choice(["silu", "swish"])}
     if kind == "made" and r.random() < 0.3:
         return {"mask_seeds": None, "num_masks": r.randint(1, 5)}
     if kind in ("s4", "s4d"):
-        return {"init": r.choice(["legs", "lagt"] if kind == "s4" else ["s4d-lin", "s4d-inv", "s4d-legs"]), "dt_min": 0.01}
+        inits = ["legs", "lagt"] if kind == "s4" else ["s4d-lin", "s4d-inv", "s4d-legs"]
+        return {"init": r.choice(inits), "dt_min": 0.01}
     if kind in ("mamba", "mamba2"):
         return {"layer_norm_epsilon": r.choice([1e-5, 1e-6]), "hidden_act": r.choice(["silu", "swish"])}
     if kind in ("rnn", "lstm", "gru"):

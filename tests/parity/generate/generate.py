@@ -2,9 +2,9 @@
 """Random models of every family against PyTorch in float64, by `tidemark verify`.
 
 The models are those of bench/pytorch. A case fails where a gradient is off by more than --tolerance and by more than ten
-times what PyTorch's own float32 is; it is kept in --out. --published takes transformers' models, --presets checks the workloads of bench/compare.py instead: both
-sides of it compute the same. --save NAME FAMILY SEED writes one case to tests/data/parity, with --adamw also five
-steps of torch.optim.AdamW from there.
+times what PyTorch's own float32 is; it is kept in --out. --published takes transformers' models. --presets checks the
+workloads of bench/compare.py instead: both sides of it compute the same. --save NAME FAMILY SEED writes one case to
+tests/data/parity, with --adamw also five steps of torch.optim.AdamW from there.
 """
 import argparse
 import contextlib
@@ -29,7 +29,8 @@ from families.density import Made  # noqa: E402
 
 EXACT = 1e-6  # an error that says nothing
 PUBLISHED = ("deepseek_v3", "llama", "mamba", "mamba2", "qwen2", "rwkv")  # by transformers
-NOISE = 0.5  # PyTorch's own, where a gradient is zero but for rounding: that of an expert's gate where each token takes one
+# PyTorch's own error of a gradient that is zero but for rounding, such as that of a gate where each token takes one expert.
+NOISE = 0.5
 # Parameters that their authors' training code gives a higher learning rate.
 RATES = {"attention.time_decay": 2, "attention.time_first": 3, "w_lora.lora.2.bias": 2}
 
