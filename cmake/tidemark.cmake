@@ -83,7 +83,8 @@ target_compile_options(
   INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds$<SEMICOLON>-Wno-stringop-overflow$<SEMICOLON>-Wno-stringop-overread>)
 
 # tidemark_test(NAME LABEL label [PCH target] SOURCES… LINK targets…): a GoogleTest program; each test carries
-# LABEL. PCH has the headers that most tests spend their compile time on; tests_pch unless named.
+# LABEL, but for the instances named Thousands, which are `exhaustive`: too many for a sanitizer. PCH has the
+# headers that most tests spend their compile time on; tests_pch unless named.
 function(tidemark_test name)
   cmake_parse_arguments(ARG "" "LABEL;PCH" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -94,7 +95,9 @@ function(tidemark_test name)
   target_link_libraries(${name} PRIVATE tidemark_test_options ${ARG_LINK} GTest::gtest_main GTest::gmock)
   target_compile_definitions(${name} PRIVATE
     TIDEMARK_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" TIDEMARK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name} PROPERTIES LABELS ${ARG_LABEL} DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(${name} TEST_FILTER -Thousands/* PROPERTIES LABELS ${ARG_LABEL} DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(${name} TEST_FILTER Thousands/* TEST_LIST ${name}_THOUSANDS
+    PROPERTIES LABELS exhaustive DISCOVERY_TIMEOUT 60)
 endfunction()
 
 # tidemark_test_pch(NAME HEADERS headers… LINK targets…): for tests that LINK the same.

@@ -68,6 +68,9 @@ struct TransferPoint {
 /// One more than steps.
 std::vector<TransferPoint> transfer_points(const Schedule& schedule);
 
+/// The order in which the graph lists its ops.
+std::vector<OpId> program_order(const Graph& graph);
+
 /// Whether an order may hold the op more than once: a forward op that updates nothing in place.
 bool may_run_again(const Op& op);
 

@@ -1,17 +1,6 @@
 #include "planner/remat/problem.h"
 
-#include <numeric>
-
 namespace tidemark {
-namespace {
-
-std::vector<OpId> program_order(const Graph& graph) {
-  std::vector<OpId> order(graph.ops().size());
-  std::iota(order.begin(), order.end(), 0);
-  return order;
-}
-
-}  // namespace
 
 RematProblem::RematProblem(const Graph& graph, std::vector<double> op_seconds, const PlanDevice& device,
                            int micro_batches)

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <limits>
 
 #include "planner/planner.h"
 #include "planner/remat/strategy.h"
@@ -31,9 +31,7 @@ TEST_P(SmallGraphs, AreSolvedAndProven) {
   for (unsigned seed = GetParam() * kSeeds; seed < (GetParam() + 1) * kSeeds; ++seed) {
     SCOPED_TRACE(seed);
     const test::SmallGraph g = test::random_training_graph(seed, 3 + static_cast<int>(seed % 3));
-    std::vector<OpId> order(g.graph.ops().size());
-    std::iota(order.begin(), order.end(), 0);
-    const test::Simulation all = test::simulate(g.graph, order, 1, g.seconds);
+    const test::Simulation all = test::simulate(g.graph, program_order(g.graph), 1, g.seconds);
     PlanRequest request;
     request.device.page_bytes = 64;
     request.times.seconds = g.seconds;
@@ -63,18 +61,19 @@ TEST_P(SmallGraphs, AreSolvedAndProven) {
 }
 
 TEST_P(SmallGraphs, AreNotProvenByHalves) {
-  const test::SmallGraph g = test::random_training_graph(GetParam() + 6, 5);
-  std::vector<OpId> order(g.graph.ops().size());
-  std::iota(order.begin(), order.end(), 0);
   PlanRequest request;
   request.device.page_bytes = 64;
-  request.times.seconds = g.seconds;
   request.strategy = "integer-program";
   request.time_limit_seconds = 3600;
-  request.budget_bytes = test::simulate(g.graph, order, 1, g.seconds).peak * 84 / 100;
-  const double fastest = test::Exhaustive(g.graph, g.seconds).fastest(request.budget_bytes);
-  if (GetParam() > 0 && !std::isfinite(fastest)) GTEST_SKIP() << "nothing fits";
-  ASSERT_TRUE(std::isfinite(fastest));
+  test::SmallGraph g;
+  double fastest = std::numeric_limits<double>::infinity();
+  for (unsigned seed = 20 * GetParam() + 6; !std::isfinite(fastest);
+       ++seed) {  // the next within which any fits
+    g = test::random_training_graph(seed, 5);
+    request.budget_bytes = test::simulate(g.graph, program_order(g.graph), 1, g.seconds).peak * 84 / 100;
+    fastest = test::Exhaustive(g.graph, g.seconds).fastest(request.budget_bytes);
+  }
+  request.times.seconds = g.seconds;
   for (int patience : {0, 1, 200, 400, 600}) {
     int asked = 0;
     request.stop = [&] { return ++asked > patience; };
@@ -87,7 +86,7 @@ TEST_P(SmallGraphs, AreNotProvenByHalves) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Some, SmallGraphs, testing::Values(0u));
-INSTANTIATE_TEST_SUITE_P(DISABLED_Thousands, SmallGraphs, testing::Range(1u, 50u));
+INSTANTIATE_TEST_SUITE_P(Thousands, SmallGraphs, testing::Range(1u, 50u));
 
 }  // namespace
 }  // namespace tidemark

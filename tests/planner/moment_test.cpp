@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "tests/planner/exhaustive.h"
 #include "tests/planner/simulator.h"
@@ -18,8 +17,7 @@ TEST(Moment, NoBoundExceedsTheOptimum) {
   for (unsigned seed = 0; seed < 400; ++seed) {
     SCOPED_TRACE(seed);
     const test::SmallGraph g = test::random_training_graph(seed, 2 + static_cast<int>(seed % 6));
-    std::vector<OpId> order(g.graph.ops().size());
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<OpId> order = program_order(g.graph);
     const test::Simulation all = test::simulate(g.graph, order, 1, g.seconds);
     const SearchGraph flat = make_search_graph(g.graph, g.seconds, {}, 1);
     const test::Exhaustive exhaustive(g.graph, g.seconds);

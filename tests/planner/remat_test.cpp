@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 #include "planner/planner.h"
@@ -16,12 +15,6 @@
 
 namespace tidemark {
 namespace {
-
-std::vector<OpId> program_order(const Graph& graph) {
-  std::vector<OpId> order(graph.ops().size());
-  std::iota(order.begin(), order.end(), 0);
-  return order;
-}
 
 TEST(Remat, AnnealingFindsTheOptimumOfNearlyAllSmallGraphs) {
   int feasible = 0, optimal = 0, costly = 0;

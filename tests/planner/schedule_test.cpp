@@ -181,8 +181,7 @@ TEST(Schedule, RefusesOrdersThatCannotRun) {
   EXPECT_THAT(error(updated), HasSubstr("overwrote it"));
 
   const Graph prepared = test::llama({.layers = 1, .micro_batches = 2});
-  std::vector<OpId> unprepared(prepared.ops().size());
-  std::iota(unprepared.begin(), unprepared.end(), 0);
+  std::vector<OpId> unprepared = program_order(prepared);
   ASSERT_EQ(prepared.op(0).phase, Phase::prepare);
   std::rotate(unprepared.begin(), unprepared.begin() + 1, unprepared.end());
   EXPECT_THAT(error_of([&] { make_schedule(prepared, unprepared, kDevice); }),
@@ -193,8 +192,7 @@ TEST(Schedule, AnOptimizerOpMayFollowItsGradient) {
   TrainingOptions options;
   options.optimizer->clip_norm = 0;
   const Graph graph = make_training_graph(test::llama_forward({.layers = 1, .tokens = 4}), options);
-  std::vector<OpId> order(graph.ops().size()), fused;
-  std::iota(order.begin(), order.end(), 0);
+  std::vector<OpId> order = program_order(graph), fused;
   const OpGraph ops = op_graph(graph);
   std::vector<size_t> waits(order.size());
   for (size_t i = 0; i < waits.size(); ++i) waits[i] = boost::in_degree(i, ops);

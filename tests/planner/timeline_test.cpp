@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <random>
 
 #include "planner/plan.h"
@@ -92,8 +91,7 @@ TEST(Timeline, TakesChangesBack) {
   const Graph graph = test::llama();
   const std::vector<double> seconds(graph.ops().size(), 1.0);
   const SearchGraph flat = make_search_graph(graph, seconds, kDevice, 1);
-  std::vector<OpId> order(graph.ops().size());
-  std::iota(order.begin(), order.end(), 0);
+  std::vector<OpId> order = program_order(graph);
   Timeline timeline(flat, order);
   Mover mover(timeline, 3);
   for (int round = 0; round < 200; ++round) {
@@ -121,8 +119,7 @@ TEST(Timeline, KeepsTheOptimizerBehindRepeatedBodies) {
   const Graph graph = test::llama({.micro_batches = 2});
   const std::vector<double> seconds(graph.ops().size(), 1.0);
   const SearchGraph flat = make_search_graph(graph, seconds, kDevice, 2);
-  std::vector<OpId> order(graph.ops().size());
-  std::iota(order.begin(), order.end(), 0);
+  std::vector<OpId> order = program_order(graph);
   Timeline timeline(flat, order);
   Mover mover(timeline, 9);
   for (int round = 0; round < 3000; ++round) mover.change();
