@@ -6,9 +6,10 @@
 namespace tidemark {
 namespace {
 
-constexpr double kFirstHeat = 0.5;     // of an average op's seconds
-constexpr double kCooling = 1e-3;      // from the first heat to the last
-constexpr double kRemakeInputs = 0.8;  // share of dead inputs that are made again, not kept alive
+constexpr double kFirstHeat = 0.5;           // of HeatOf::op's seconds
+constexpr double kFirstHeatOfSecond = 0.15;  // of HeatOf::second's
+constexpr double kCooling = 1e-3;            // from the first heat to the last
+constexpr double kRemakeInputs = 0.8;        // share of dead inputs that are made again, not kept alive
 constexpr int kDeepestRemake = 60;
 constexpr int64_t kCheckEvery = 128;
 constexpr int kTries = 64;
@@ -16,21 +17,23 @@ constexpr double kPriceWhereItFits = 10;  // or the first heat drives out of a r
 
 }  // namespace
 
-Annealer::Annealer(Timeline start, int64_t room, uint64_t seed)
+Annealer::Annealer(Timeline start, int64_t room, uint64_t seed, HeatOf heat)
     : timeline_(std::move(start)), room_(static_cast<double>(room)), random_(seed) {
-  double seconds = 0, bytes = 0;
+  double seconds = 0, squares = 0, bytes = 0;
   for (size_t i = 0; i < graph().ops.size(); ++i) {
     const auto id = static_cast<OpId>(i);
     if (op(id).movable) movable_.push_back(id);
     if (!op(id).recomputable) continue;
     recomputable_.push_back(id);
     seconds += op(id).seconds;
+    squares += op(id).seconds * op(id).seconds;
     for (ValueId v : op(id).makes) {
       droppable_.push_back(v);
       bytes += static_cast<double>(value(v).bytes);
     }
   }
   if (seconds > 0) unit_ = seconds / static_cast<double>(recomputable_.size());
+  heat_ = heat == HeatOf::op || seconds == 0 ? kFirstHeat * unit_ : kFirstHeatOfSecond * squares / seconds;
   price_ = bytes > 0 ? unit_ * static_cast<double>(recomputable_.size()) / bytes : 1;
   keep_if_best(measure());
   if (best_) price_ *= kPriceWhereItFits;
@@ -79,8 +82,7 @@ void Annealer::run(int64_t changes, const SearchControl& control) {
       current = cost(now);
     }
     fitting += now.over.sum == 0 ? 1 : 0;
-    const double heat =
-        unit_ * kFirstHeat * std::pow(kCooling, static_cast<double>(i) / static_cast<double>(changes));
+    const double heat = heat_ * std::pow(kCooling, static_cast<double>(i) / static_cast<double>(changes));
     if (!change()) {
       timeline_.roll_back();
       continue;

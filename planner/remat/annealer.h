@@ -13,14 +13,18 @@
 
 namespace tidemark {
 
+/// Whose seconds the first heat is a share of: the average op's, or those of the op in which the average
+/// second is spent. They are far apart where few ops take most of the time.
+enum class HeatOf : uint8_t { op, second };
+
 /// Kirkpatrick, Gelatt & Vecchi 1983. Bytes over the room cost seconds at a price that rises while nothing
 /// fits and falls while all does, so that the search stays at the border, where the fastest orders are.
 class Annealer {
  public:
   /// `start` need not fit into `room`, the bytes for all that is not persistent.
-  Annealer(Timeline start, int64_t room, uint64_t seed);
+  Annealer(Timeline start, int64_t room, uint64_t seed, HeatOf heat = HeatOf::op);
 
-  /// Tries this many changes, cooling down from half an average op's seconds to next to nothing. Returns
+  /// Tries this many changes, cooling down from the first heat to next to nothing. Returns
   /// early once the control says so, or an order fits that is good enough.
   void run(int64_t changes, const SearchControl& control);
 
@@ -67,6 +71,7 @@ class Annealer {
   double room_;
   double price_ = 0;  // seconds a byte
   double unit_ = 1;   // seconds of an average op that may run again
+  double heat_ = 1;   // the first, in seconds
   std::mt19937_64 random_;
   std::vector<ValueId> droppable_;
   std::vector<OpId> movable_, recomputable_;
