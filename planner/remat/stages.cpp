@@ -16,6 +16,7 @@ Stages::Stages(const Graph& graph, const SearchGraph& flat, const Chain& chain,
       device_(device),
       block_of_(graph.ops().size(), kNone),
       once_(graph.ops().size(), false),
+      consumers_(graph.consumers()),
       kept_(chain.blocks.size()) {
   for (size_t b = 0; b < chain.blocks.size(); ++b) {
     for (OpId op : chain.blocks[b].forward) {
@@ -36,7 +37,6 @@ void Stages::find_gradient_lives() {
   const size_t blocks = chain_.blocks.size();
   gradients_in_.resize(blocks);
   gradients_left_.resize(blocks);
-  const std::vector<std::vector<OpId>> consumers = graph_.consumers();
   std::vector<bool> is_output(graph_.values().size(), false);
   for (ValueId v : graph_.outputs()) is_output[static_cast<size_t>(v)] = true;
   for (size_t b = 0; b < blocks; ++b) {
@@ -45,7 +45,7 @@ void Stages::find_gradient_lives() {
         if (v == kNone) continue;
         auto earliest = static_cast<int32_t>(b);
         bool left = is_output[static_cast<size_t>(v)];
-        for (OpId reader : consumers[static_cast<size_t>(v)]) {
+        for (OpId reader : consumers_[static_cast<size_t>(v)]) {
           const int32_t at = block_of_[static_cast<size_t>(reader)];
           left = left || at == kNone;
           if (at != kNone) earliest = std::min(earliest, at);
@@ -201,11 +201,10 @@ void Stages::add_options(size_t block, const SearchGraph& flat) {
 
 int64_t Stages::standing_bytes(size_t block) const {
   int64_t bytes = 0;
-  const std::vector<std::vector<OpId>> consumers = graph_.consumers();
   for (OpId op : chain_.blocks[block].forward)
     for (ValueId v : graph_.op(op).outputs) {
       if (v == kNone || !once(v)) continue;
-      const std::vector<OpId>& readers = consumers[static_cast<size_t>(v)];
+      const std::vector<OpId>& readers = consumers_[static_cast<size_t>(v)];
       if (std::any_of(readers.begin(), readers.end(), [&](OpId r) { return !once_[static_cast<size_t>(r)]; }))
         bytes += rounded_up(graph_.value(v).bytes(), kArenaAlignment);
     }
