@@ -75,9 +75,7 @@ void add_profile(CLI::App& app, ExitCode& status) {
   add_data_options(*command, o->data)
       ->description("UTF-8 text, or ids in a .bin or .npy file; none: random tokens");
   add_plan_options(*command, o->plan);
-  command->add_option("--steps", o->steps, "Training steps")
-      ->check(positive())
-      ->capture_default_str();
+  command->add_option("--steps", o->steps, "Training steps")->check(positive())->capture_default_str();
   const std::vector<CLI::Option*> of_model = command->get_options();
   command->add_option("--out", o->out, "Write the trace here (run.tide)")->required();
   command->add_flag("--json", o->as_json, "Print JSON");

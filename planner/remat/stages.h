@@ -54,8 +54,8 @@ class Stages {
   const Chain& chain_;
   const std::vector<double>& op_seconds_;
   DeviceTraits device_;
-  std::vector<int32_t> block_of_;           ///< of each op in the chain
-  std::vector<bool> once_;                  ///< by op: of a forward, and may not run again
+  std::vector<int32_t> block_of_;  ///< of each op in the chain
+  std::vector<bool> once_;         ///< by op: of a forward, and may not run again
   std::vector<std::vector<OpId>> consumers_;
   std::vector<KeptValues> gradients_in_;    ///< by block: made by later backwards and read here or before
   std::vector<KeptValues> gradients_left_;  ///< by block: made by its backward and read by the optimizer
