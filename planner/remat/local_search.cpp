@@ -7,16 +7,14 @@
 namespace tidemark {
 namespace {
 
-constexpr int64_t kChangesPerOp = 800;  // where there is no deadline: some seconds, the same on every machine
+constexpr int64_t kChangesPerOp = 800;  // of a course: some seconds, the same on every machine
 constexpr int64_t kFewestChanges = 300'000, kMostChanges = 800'000;
 constexpr int64_t kFirstRound = 5'000;   // changes; each round has twice as many as the one before
 constexpr int64_t kFirstRoundPerOp = 5;  // at least: fewer leave a large graph as it is
 constexpr int kRoundsOfWhole = 5;        // at least: the end of each says how much room placing takes
-constexpr int kMostCourses = 3;          // where there is no deadline: some seconds
-constexpr size_t kOpsOfCourses = 1700;   // together
-constexpr int kMostDoublings = 16;       // of a course's changes, where there is
-constexpr double kNarrowGap = 1.01;      // of the seconds that are good enough: one course will do
-constexpr int kRoundsOfAll = 2;          // then the best start alone goes on
+constexpr int kCoursesAlike = 3;         // then each so many are twice as long
+constexpr int kMostDoublings = 16;
+constexpr int kRoundsOfAll = 2;  // then the best start alone goes on
 constexpr int64_t kQuickPlacement = 50'000'000, kPatientPlacement = 200'000'000;
 constexpr int64_t kFewestSqueeze = 4'000, kMostSqueeze = 80'000;  // changes to get below a peak
 constexpr double kFirstSqueeze = 0.3;                             // of the peak
@@ -29,20 +27,16 @@ class LocalSearch final : public Strategy {
   std::optional<Candidate> fastest(const RematProblem& problem, int64_t budget, const Candidate* incumbent,
                                    const SearchControl& control) const override {
     if (problem.room(budget) <= 0) return std::nullopt;
-    // What a chain that does not fit comes down to is often close.
-    const std::vector<OpId> start =
-        incumbent ? incumbent->order : chain_dp_strategy().smallest(problem, nullptr).order;
-    std::optional<Candidate> best = course(problem, budget, start, 0, control);
+    std::optional<Candidate> best =
+        course(problem, budget, incumbent ? &incumbent->order : nullptr, 0, control);
     if (!best && !incumbent) return std::nullopt;
-    // At small budgets courses end far apart.
-    const double enough = control.good_enough_seconds * (control.deadline ? 1 : kNarrowGap);
-    for (int k = 1; (k < courses(problem) || control.deadline) && !control.stopped(); ++k) {
+    // Courses end apart, at small budgets far apart.
+    for (int k = 1; control.deadline && !control.stopped(); ++k) {
       const Candidate& from = best ? *best : *incumbent;
-      if (from.seconds <= enough) break;
-      const bool squeeze = k % 2 == 1;
-      std::optional<Candidate> found =
-          course(problem, budget,
-                 squeeze ? squeezed(problem.search_graph(), from.order, control) : from.order, k, control);
+      if (from.seconds <= control.good_enough_seconds) break;
+      const std::vector<OpId> start =
+          k % 2 == 1 ? squeezed(problem.search_graph(), from.order, control) : from.order;
+      std::optional<Candidate> found = course(problem, budget, &start, k, control);
       if (found && found->seconds < from.seconds) best = std::move(found);
     }
     return best;
@@ -60,11 +54,6 @@ class LocalSearch final : public Strategy {
   }
 
  private:
-  static int courses(const RematProblem& problem) {
-    const size_t ops = std::max<size_t>(1, problem.search_graph().ops.size());
-    return static_cast<int>(std::clamp<size_t>(kOpsOfCourses / ops, 1, kMostCourses));
-  }
-
   /// An order with as low a peak as the search gets to by asking for ever less.
   static std::vector<OpId> squeezed(const SearchGraph& graph, std::vector<OpId> order,
                                     SearchControl control) {
@@ -90,8 +79,9 @@ class LocalSearch final : public Strategy {
     return order;
   }
 
-  /// A search from the graph's own order and from `start`. The first courses are as long; then ever longer.
-  std::optional<Candidate> course(const RematProblem& problem, int64_t budget, const std::vector<OpId>& start,
+  /// A search from the graph's own order and from `start`, if there is one. Later courses are longer and
+  /// hotter every other time, and place more patiently.
+  std::optional<Candidate> course(const RematProblem& problem, int64_t budget, const std::vector<OpId>* start,
                                   int number, const SearchControl& control) const {
     const int64_t whole = problem.room(budget);
     int64_t room = whole;
@@ -99,12 +89,12 @@ class LocalSearch final : public Strategy {
     const auto seed = static_cast<uint64_t>(2 * number);
     const HeatOf heat = number % 2 == 0 ? HeatOf::op : HeatOf::second;
     climbs.emplace_back(Timeline(problem.search_graph(), problem.keep_all().order), room, seed + 1, heat);
-    climbs.emplace_back(Timeline(problem.search_graph(), start), room, seed + 2, heat);
+    if (start) climbs.emplace_back(Timeline(problem.search_graph(), *start), room, seed + 2, heat);
 
     std::optional<Candidate> best;
     const auto ops = static_cast<int64_t>(problem.search_graph().ops.size());
     const int64_t most = std::clamp(kChangesPerOp * ops, kFewestChanges, kMostChanges)
-                         << std::min(number / kMostCourses, kMostDoublings);
+                         << std::min(number / kCoursesAlike, kMostDoublings);
     int64_t done = 0, round = std::max(kFirstRound, kFirstRoundPerOp * ops);
     double placed_seconds = 0;  // of the order that was placed last
     for (int rounds = 1; done < most && !control.stopped(); ++rounds) {
@@ -114,12 +104,13 @@ class LocalSearch final : public Strategy {
       }
       round = std::min(2 * round, most / kRoundsOfWhole);
       const auto leader = std::min_element(climbs.begin(), climbs.end(), faster);
-      if (rounds == kRoundsOfAll) climbs = {*leader};
+      if (rounds == kRoundsOfAll && climbs.size() > 1) climbs = {*leader};
       const Annealer& first = rounds == kRoundsOfAll ? climbs.front() : *leader;
       if (!first.best() || first.best_seconds() == placed_seconds) continue;
       Candidate placed = problem.evaluate(*first.best(), budget, kQuickPlacement);
       placed_seconds = placed.seconds;
-      if (placed.arena_bytes > budget) placed = problem.evaluate(*first.best(), budget, kPatientPlacement);
+      if (number > 0 && placed.arena_bytes > budget)
+        placed = problem.evaluate(*first.best(), budget, kPatientPlacement);
       const int64_t over = placed.arena_bytes - budget;
       if (over <= 0 && (!best || placed.seconds < best->seconds)) {
         best = std::move(placed);
@@ -127,7 +118,7 @@ class LocalSearch final : public Strategy {
         if (best->seconds <= control.good_enough_seconds) break;
       }
       // No placement is as tight as the bytes that live: ask for less of them, or for more again.
-      room += over > 0 ? -(over / 2 + kArenaAlignment) : (whole - room) / 4;
+      room += over > 0 ? (number > 0 ? -over / 2 - kArenaAlignment : -over) : (whole - room) / 4;
       for (Annealer& climb : climbs) climb.set_room(room);
     }
     return best;
