@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "base/divided.h"
 #include "graph/cuda_scan_workspace.h"
 
 namespace tidemark::cuda {
@@ -150,7 +151,7 @@ int64_t rounded(int64_t bytes) {
 }
 
 int64_t row_parts(int64_t rows) {
-  return (rows + kPartRows - 1) / kPartRows;
+  return divided(rows, kPartRows);
 }
 
 int64_t recurrent_first_bytes(int64_t times) {
@@ -175,11 +176,11 @@ int64_t selective_scan_lanes(int64_t states) {
 
 int64_t selective_scan_blocks(int64_t channels, int64_t states) {
   const int64_t lanes = selective_scan_lanes(states);
-  return (channels + lanes - 1) / lanes;
+  return divided(channels, lanes);
 }
 
 int64_t grad_norm_blocks(int64_t elements) {
-  return (elements + kGradNormBlock - 1) / kGradNormBlock;
+  return divided(elements, kGradNormBlock);
 }
 
 CrossEntropySpace cross_entropy_space(int64_t tokens, int64_t vocabulary, int64_t chunk_rows, DType dtype,

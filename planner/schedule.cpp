@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "graph/opaque.h"
+#include "planner/arena/alignment.h"
 #include "planner/liveness.h"
 
 namespace tidemark {
@@ -143,7 +144,7 @@ std::vector<TransferPoint> transfer_points(const Schedule& schedule) {
 std::vector<int64_t> live_bytes(const Schedule& schedule, int64_t alignment) {
   std::vector<int64_t> live(schedule.steps.size() + 1, 0);
   for (const Buffer& b : schedule.buffers) {
-    const int64_t bytes = (b.bytes + alignment - 1) / alignment * alignment;
+    const int64_t bytes = rounded_up(b.bytes, alignment);
     live[static_cast<size_t>(b.first_step)] += bytes;
     live[std::min(static_cast<size_t>(b.last_step) + 1, live.size() - 1)] -= bytes;
   }

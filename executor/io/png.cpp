@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/divided.h"
 #include "base/error.h"
 
 namespace tidemark {
@@ -16,7 +17,7 @@ void write_image_grid(const std::string& path, std::span<const float> images, in
   constexpr uint8_t kGapGrey = 96;
   const int64_t count = static_cast<int64_t>(images.size()) / (height * width);
   columns = std::min(columns, count);
-  const int64_t rows = (count + columns - 1) / columns;
+  const int64_t rows = divided(count, columns);
   const int64_t cell_width = width * scale + kGap, cell_height = height * scale + kGap;
   const int64_t full_width = columns * cell_width + kGap, full_height = rows * cell_height + kGap;
   std::vector<uint8_t> grey(static_cast<size_t>(full_width * full_height), kGapGrey);

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/divided.h"
 #include "base/error.h"
 #include "base/units.h"
 
@@ -21,7 +22,7 @@ int64_t page_bytes() {
 }
 
 int64_t in_pages(int64_t bytes) {
-  return (bytes + page_bytes() - 1) / page_bytes() * page_bytes();
+  return divided(bytes, page_bytes()) * page_bytes();
 }
 
 }  // namespace
@@ -55,7 +56,7 @@ int64_t Arena::resident_bytes() const {
     const int64_t length = std::min(window, reserved_ - begin);
     if (mincore(base_ + begin, static_cast<size_t>(length), residency.data()) != 0)
       throw InternalError(std::string("mincore: ") + std::strerror(errno));
-    for (int64_t i = 0; i < (length + page_bytes() - 1) / page_bytes(); ++i)
+    for (int64_t i = 0; i < divided(length, page_bytes()); ++i)
       pages += residency[static_cast<size_t>(i)] & 1;
   }
   return pages * page_bytes();

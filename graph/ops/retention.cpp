@@ -1,3 +1,4 @@
+#include "base/divided.h"
 #include "graph/ops/all.h"
 #include "graph/ops/check.h"
 #include "graph/state_space_workspace.h"
@@ -27,7 +28,7 @@ Retention check_retention(const OpView& op, int first) {
   op.attributes().number("scale");
   const int64_t rows = q.shape[0];
   return {rows,
-          (rows + chunk_rows - 1) / chunk_rows,
+          divided(rows, chunk_rows),
           {heads, q.shape[1] / heads, v.shape[1] / heads, std::min(rows, chunk_rows)}};
 }
 

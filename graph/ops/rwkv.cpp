@@ -1,3 +1,4 @@
+#include "base/divided.h"
 #include "graph/ops/all.h"
 #include "graph/ops/check.h"
 #include "graph/state_space_workspace.h"
@@ -74,9 +75,7 @@ Wkv check_wkv(const OpView& op, int first) {
   const int64_t chunk_rows = op.attributes().integer("chunk_rows");
   if (chunk_rows < 1 || chunk_rows > cpu::kScanChunkRows)
     throw Error("bad op", "chunk_rows", "is " + std::to_string(chunk_rows));
-  return {channels,
-          std::min(rows, chunk_rows),
-          {DType::f32, {(rows + chunk_rows - 1) / chunk_rows, 3, channels}}};
+  return {channels, std::min(rows, chunk_rows), {DType::f32, {divided(rows, chunk_rows), 3, channels}}};
 }
 
 }  // namespace

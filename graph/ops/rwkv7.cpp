@@ -1,3 +1,4 @@
+#include "base/divided.h"
 #include "graph/ops/all.h"
 #include "graph/ops/check.h"
 #include "graph/state_space_workspace.h"
@@ -20,7 +21,7 @@ struct Wkv7 {
   cpu::Wkv7Shape shape;
 
   TensorType states() const {
-    const int64_t chunks = (rows + shape.chunk_rows - 1) / shape.chunk_rows;
+    const int64_t chunks = divided(rows, shape.chunk_rows);
     return {DType::f32, {chunks, shape.heads, shape.head_columns, shape.head_columns}};
   }
 };

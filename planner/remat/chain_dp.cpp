@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/divided.h"
 #include "planner/remat/strategy.h"
 
 namespace tidemark {
@@ -29,7 +30,7 @@ RotorTable make_table(const RematProblem& problem, int64_t most_bytes) {
   const std::vector<Stage>& stages = problem.stages().stages();
   const auto pairs = static_cast<int64_t>(stages.size() * stages.size());
   const int slots = static_cast<int>(std::clamp<int64_t>(kMostCells / pairs, 64, kMostSlots));
-  return {stages, std::max<int64_t>(1, (most_bytes + slots - 1) / slots), slots};
+  return {stages, std::max<int64_t>(1, divided(most_bytes, slots)), slots};
 }
 
 /// The table counts bytes by block and rounds them up; the schedule and the arena say what an order really

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/divided.h"
 #include "planner/plan.h"
 
 namespace tidemark {
@@ -157,7 +158,7 @@ void SlotProgram::add_memory(int64_t room) {
   const int64_t unit = std::max<int64_t>(kArenaAlignment, room / kMostUnits);
   const auto units = [&](int64_t bytes) { return static_cast<double>(bytes / unit); };
   // What is taken off rounds the other way.
-  const auto units_up = [&](int64_t bytes) { return static_cast<double>((bytes + unit - 1) / unit); };
+  const auto units_up = [&](int64_t bytes) { return static_cast<double>(divided(bytes, unit)); };
   for (size_t t = 0; t < slots_; ++t) {
     std::vector<IntegerProgram::Entry> used;
     for (size_t v = 0; v < graph_.values.size(); ++v)

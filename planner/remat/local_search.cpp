@@ -85,6 +85,7 @@ class LocalSearch final : public Strategy {
                                   int number, const SearchControl& control) const {
     const int64_t whole = problem.room(budget);
     int64_t room = whole;
+    const bool patient = number > 0;
     std::vector<Annealer> climbs;
     const auto seed = static_cast<uint64_t>(2 * number);
     const HeatOf heat = number % 2 == 0 ? HeatOf::op : HeatOf::second;
@@ -109,7 +110,7 @@ class LocalSearch final : public Strategy {
       if (!first.best() || first.best_seconds() == placed_seconds) continue;
       Candidate placed = problem.evaluate(*first.best(), budget, kQuickPlacement);
       placed_seconds = placed.seconds;
-      if (number > 0 && placed.arena_bytes > budget)
+      if (patient && placed.arena_bytes > budget)
         placed = problem.evaluate(*first.best(), budget, kPatientPlacement);
       const int64_t over = placed.arena_bytes - budget;
       if (over <= 0 && (!best || placed.seconds < best->seconds)) {
@@ -118,7 +119,7 @@ class LocalSearch final : public Strategy {
         if (best->seconds <= control.good_enough_seconds) break;
       }
       // No placement is as tight as the bytes that live: ask for less of them, or for more again.
-      room += over > 0 ? (number > 0 ? -over / 2 - kArenaAlignment : -over) : (whole - room) / 4;
+      room += over > 0 ? (patient ? -over / 2 - kArenaAlignment : -over) : (whole - room) / 4;
       for (Annealer& climb : climbs) climb.set_room(room);
     }
     return best;

@@ -1,4 +1,5 @@
 #include "planner/remat/problem.h"
+#include "planner/arena/alignment.h"
 
 namespace tidemark {
 
@@ -21,7 +22,7 @@ Candidate RematProblem::evaluate(const std::vector<OpId>& order, int64_t enough,
   ArenaSolution placed = solve_arena(arena_buffers(c.schedule),
                                      {.effort = effort, .target = enough / page_bytes() * page_bytes()});
   c.offsets = std::move(placed.offsets);
-  c.arena_bytes = (placed.end + page_bytes() - 1) / page_bytes() * page_bytes();
+  c.arena_bytes = rounded_up(placed.end, page_bytes());
   c.seconds = order_seconds(graph_, c.order, op_seconds_, micro_batches_);
   return c;
 }

@@ -12,6 +12,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/divided.h"
+
 namespace tidemark {
 
 /// A set of values that a stage's forward leaves for its backward. Bytes do not count the stage's input.
@@ -65,7 +67,7 @@ class RotorTable {
   };
 
   size_t index(size_t from, size_t to) const { return (from * stages_.size() + to) * stride_; }
-  int64_t units(int64_t bytes) const { return (bytes + unit_ - 1) / unit_; }
+  int64_t units(int64_t bytes) const { return divided(bytes, unit_); }
   void fill(size_t from, size_t to);
   void try_option(size_t from, size_t to, int option);
   void try_checkpoints(size_t from, size_t to);

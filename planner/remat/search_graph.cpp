@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "graph/opaque.h"
+#include "planner/arena/alignment.h"
 #include "planner/plan.h"
 
 namespace tidemark {
 namespace {
 
 int64_t aligned(int64_t bytes) {
-  return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+  return rounded_up(bytes, kArenaAlignment);
 }
 
 class Flattener {
