@@ -27,6 +27,9 @@ class CudaDevice {
   /// body(group, block) for every block, each of `lanes` threads (a multiple of 32) with `shared_bytes`.
   template <typename Body>
   void launch(int64_t blocks, int lanes, int64_t shared_bytes, const Body& body);
+  /// The same of kWarps warps, with registers such that kBlocks blocks run at once on a multiprocessor.
+  template <int kWarps, int kBlocks, typename Body>
+  void launch_warps(int64_t blocks, int64_t shared_bytes, const Body& body);
   /// body(i) for every i of [0, n).
   template <typename Body>
   void each(int64_t n, const Body& body);

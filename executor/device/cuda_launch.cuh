@@ -2,6 +2,7 @@
 #pragma once
 
 #include "executor/device/cuda_device.h"
+#include "executor/device/cuda_warp.cuh"
 #include "executor/device/group.h"
 #include "executor/kernel.h"
 
@@ -9,9 +10,20 @@ namespace tidemark::device {
 
 class CudaGroup {
  public:
+  using Warp = CudaWarp;
+  template <typename T, int kWarps>
+  using Registers = CudaRegisters<T>;
+
   template <typename F>
   __device__ void each(int64_t n, const F& f) {
     for (int64_t i = threadIdx.x; i < n; i += blockDim.x) f(i);
+    __syncthreads();
+  }
+  template <int kWarps, typename F>
+  __device__ void warps(const F& f) {
+    CudaWarp warp;
+    f(warp);
+    CudaWarp::wait_for_copies();
     __syncthreads();
   }
   template <typename T, typename F>
@@ -53,6 +65,12 @@ __global__ void block_kernel(const Body body) {
   body(group, static_cast<int64_t>(blockIdx.x));
 }
 
+template <int kLanes, int kBlocks, typename Body>
+__global__ void __launch_bounds__(kLanes, kBlocks) warp_kernel(const Body body) {
+  CudaGroup group;
+  body(group, static_cast<int64_t>(blockIdx.x));
+}
+
 template <typename Body>
 __global__ void index_kernel(const int64_t n, const Body body) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
@@ -60,16 +78,28 @@ __global__ void index_kernel(const int64_t n, const Body body) {
 }
 
 template <typename Body>
-void CudaDevice::launch(int64_t blocks, int lanes, int64_t shared_bytes, const Body& body) {
+void launch_kernel(void (*kernel)(Body), int64_t blocks, int lanes, int64_t shared_bytes, cudaStream_t stream,
+                   const Body& body) {
   if (blocks == 0) return;
   const auto dynamic = static_cast<int>(shared_bytes);
   constexpr int kWithoutAsking = 48 << 10;  // CUDA C++ programming guide, "Shared Memory"
   if (dynamic > kWithoutAsking)
-    check_cuda(cudaFuncSetAttribute(block_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, dynamic),
+    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, dynamic),
                "reserve shared memory");
-  block_kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(lanes), static_cast<size_t>(dynamic),
-                 stream_>>>(body);
+  kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(lanes), static_cast<size_t>(dynamic),
+           stream>>>(body);
   check_cuda(cudaGetLastError(), "launch a kernel");
+}
+
+template <typename Body>
+void CudaDevice::launch(int64_t blocks, int lanes, int64_t shared_bytes, const Body& body) {
+  launch_kernel<Body>(block_kernel<Body>, blocks, lanes, shared_bytes, stream_, body);
+}
+
+template <int kWarps, int kBlocks, typename Body>
+void CudaDevice::launch_warps(int64_t blocks, int64_t shared_bytes, const Body& body) {
+  constexpr int kLanes = kWarps * kWarpLanes;
+  launch_kernel<Body>(warp_kernel<kLanes, kBlocks, Body>, blocks, kLanes, shared_bytes, stream_, body);
 }
 
 template <typename Body>

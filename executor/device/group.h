@@ -14,13 +14,19 @@
 #ifdef __CUDACC__
 #define TIDEMARK_HOST_DEVICE __host__ __device__
 #define TIDEMARK_DEVICE __device__
+#define TIDEMARK_DEVICE_INLINE __device__ __forceinline__
 #define TIDEMARK_BODY [=] __device__
+#define TIDEMARK_UNROLL _Pragma("unroll")
 #else
 #define TIDEMARK_HOST_DEVICE
 /// Of what takes a group.
 #define TIDEMARK_DEVICE
+/// Of what takes registers of a caller by reference: they are in memory if it is called.
+#define TIDEMARK_DEVICE_INLINE inline
 /// Begins the lambda that is a kernel: it captures by value.
 #define TIDEMARK_BODY [=]
+/// Before a loop over arrays in registers, which have no addresses.
+#define TIDEMARK_UNROLL
 #endif
 
 namespace tidemark::device {

@@ -8,17 +8,33 @@
 
 #include "executor/device/group.h"
 #include "executor/device/matmul.h"
+#include "executor/device/serial_warp.h"
 
 namespace tidemark::device {
 
 /// `backwards`: lanes take their turns from the last to the first. What depends on the order is a race.
 class SerialGroup {
  public:
+  using Warp = SerialWarp;
+  template <typename T, int kWarps>
+  using Registers = SerialRegisters<T, kWarps>;
+
   SerialGroup(std::byte* shared, bool backwards) : shared_(shared), backwards_(backwards) {}
 
   template <typename F>
   void each(int64_t n, const F& f) {
     for (int64_t i = 0; i < n; ++i) f(backwards_ ? n - 1 - i : i);
+  }
+  /// A phase of whole warps: f(warp) of each, in any order, or at once; it ends with a barrier. Copies that a
+  /// warp began land then, or, backwards, at once: no result may depend on it.
+  template <int kWarps, typename F>
+  void warps(const F& f) {
+    std::vector<SerialCopy> pending;
+    for (int i = 0; i < kWarps; ++i) {
+      SerialWarp warp(backwards_ ? kWarps - 1 - i : i, backwards_, backwards_ ? nullptr : &pending);
+      f(warp);
+    }
+    for (const SerialCopy& copy : pending) copy.land();
   }
   /// The sum of f(i), in an order that is the same each time; every lane gets it.
   template <typename T, typename F>
@@ -56,6 +72,11 @@ class SerialDevice {
       SerialGroup group(scratch.data(), backwards_);
       body(group, backwards_ ? blocks - 1 - i : i);
     }
+  }
+  /// A kernel of phases of whole warps, of which at least kBlocks blocks run at once on a multiprocessor.
+  template <int kWarps, int kBlocks, typename Body>
+  void launch_warps(int64_t blocks, int64_t shared_bytes, const Body& body) {
+    launch(blocks, kWarps * kWarpLanes, shared_bytes, body);
   }
   template <typename Body>
   void each(int64_t n, const Body& body) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "executor/ops/attention_device_tile.h"
+#include "executor/ops/attention_grad_warp.h"
+#include "executor/ops/attention_warp.h"
 #include "graph/cuda_workspace.h"
 
 namespace tidemark::ops {
@@ -28,6 +30,15 @@ DeviceAttention<T> device_attention(const KernelArgs& args, int first, int cu_se
   return a;
 }
 
+/// Whether tensor cores multiply: bf16 in rows of whole chunks, which lie 16 bytes aligned. All else is left
+/// to tiles of f32, and a scale that is not positive, by which the highest score would not be the one before
+/// it.
+template <typename T>
+bool on_tensor_cores(const DeviceAttention<T>& a) {
+  return std::is_same_v<T, Bf16> && a.dim % device::kChunk == 0 && a.value_dim % device::kChunk == 0 &&
+         a.scale > 0;
+}
+
 /// Queries of a block, here and below also its keys: as many as fit into a block's shared memory.
 inline int64_t attention_tile_rows(int64_t dim) {
   return dim <= 128 ? 64 : dim <= 256 ? 32 : 16;
@@ -48,6 +59,8 @@ void attention_typed(const KernelArgs& args, Device& device) {
   const DeviceAttention<T> a = device_attention<T>(args, 0, 3);
   T* const o = args.out<T>(0);
   float* const lse = args.out<float>(1);
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (on_tensor_cores(a)) return attention_on_tensor_cores(device, a, o, lse);
   const AttentionTiles tiles{attention_tile_rows(std::max(a.dim, a.value_dim)), a.dim};
   const AttentionTiles values{tiles.rows, a.value_dim};
   const int64_t blocks = (a.tokens + tiles.rows - 1) / tiles.rows;
@@ -110,15 +123,6 @@ template <typename Device>
 void attention_device(const KernelArgs& args, Device& device) {
   TIDEMARK_TYPED(args.op.in(0), attention_typed, args, device);
 }
-
-/// What both passes of the gradient read.
-template <typename T>
-struct DeviceAttentionGrad {
-  DeviceAttention<T> forward;
-  const T* d_o = nullptr;
-  const float* lse = nullptr;
-  const float* delta = nullptr;  ///< f32[heads, tokens]: o . do of each query
-};
 
 /// Of a tile of queries and one of keys, both loaded: scores becomes the probabilities, dscores the scores'
 /// gradients, times the scale.
@@ -239,6 +243,11 @@ void attention_grad_typed(const KernelArgs& args, Device& device) {
   g.delta = delta;
   const T* const o = args.in<T>(4);
   const T* const d_o = g.d_o;
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (on_tensor_cores(g.forward)) {
+      attention_delta(device, g.forward, o, d_o, delta);
+      return attention_grad_on_tensor_cores(device, g, args.out<T>(0), args.out<T>(1), args.out<T>(2));
+    }
   const int64_t tokens = g.forward.tokens, heads = g.forward.heads, dim = g.forward.value_dim;
   device.each(
       tokens * heads, TIDEMARK_BODY(int64_t i) {

@@ -32,6 +32,15 @@ struct DeviceAttention {
   TIDEMARK_HOST_DEVICE int64_t kv_head(int64_t head) const { return head / (heads / kv_heads); }
 };
 
+/// What both passes of the gradient read.
+template <typename T>
+struct DeviceAttentionGrad {
+  DeviceAttention<T> forward;
+  const T* d_o = nullptr;
+  const float* lse = nullptr;
+  const float* delta = nullptr;  ///< f32[heads, tokens]: o . do of each query
+};
+
 /// Sizes in floats: an operand is rows x dim, scores are rows x rows. Columns are padded with zeros to whole
 /// micro-tiles; an odd stride keeps the rows of a column in different banks.
 struct AttentionTiles {

@@ -9,8 +9,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "executor/io/safetensors.h"
+#include "executor/ops/attention_device.h"
 #include "graph/cpu_workspace.h"
 #include "tests/executor/op_case.h"
+#include "tests/executor/op_device.h"
 #include "tests/scratch.h"
 
 namespace tidemark {
@@ -60,13 +62,19 @@ struct Problem {
 /// Both passes; o takes part in the backward pass as stored.
 struct Oracle {
   Values o, lse, dq, dk, dv;
+  /// Of each, the sum of its terms' absolute values.
+  Values o_terms, dq_terms, dk_terms, dv_terms;
 
   Oracle(const Problem& p, const Values& q, const Values& k, const Values& v, const Values& d_o)
       : o(d_o.size()),
         lse(static_cast<size_t>(p.heads * p.tokens())),
         dq(q.size()),
         dk(k.size()),
-        dv(v.size()) {
+        dv(v.size()),
+        o_terms(d_o.size()),
+        dq_terms(q.size()),
+        dk_terms(k.size()),
+        dv_terms(v.size()) {
     const std::vector<int32_t> cu = p.cu_seqlens(), cu_k = p.cu_seqlens_k();
     for (size_t s = 0; s + 1 < cu.size(); ++s)
       for (int64_t head = 0; head < p.heads; ++head)
@@ -74,6 +82,11 @@ struct Oracle {
   }
 
  private:
+  static void add(double term, size_t at, Values& sums, Values& terms) {
+    sums[at] += term;
+    terms[at] += std::abs(term);
+  }
+
   void row(const Problem& p, const Values& q, const Values& k, const Values& v, const Values& d_o,
            int64_t head, int64_t i, int64_t begin, int64_t end) {
     const auto q_at = [&](int64_t d) { return static_cast<size_t>((i * p.heads + head) * p.dim + d); };
@@ -108,18 +121,19 @@ struct Oracle {
       const auto at = static_cast<size_t>(j - begin);
       const double probability = std::exp(scores[at] - log_sum);
       for (int64_t d = 0; d < p.value_columns(); ++d) {
-        o[o_at(d)] += probability * v[v_at(j, d)];
-        dv[v_at(j, d)] += probability * d_o[o_at(d)];
+        add(probability * v[v_at(j, d)], o_at(d), o, o_terms);
+        add(probability * d_o[o_at(d)], v_at(j, d), dv, dv_terms);
         dp[at] += d_o[o_at(d)] * v[v_at(j, d)];
       }
-      delta += probability * dp[at];
     }
+    for (int64_t d = 0; d < p.value_columns(); ++d)
+      delta += d_o[o_at(d)] * test::rounded_to(p.dtype, o[o_at(d)]);
     for (int64_t j = begin; j < end; ++j) {
       const auto at = static_cast<size_t>(j - begin);
       const double ds = p.scale * std::exp(scores[at] - log_sum) * (dp[at] - delta);
       for (int64_t d = 0; d < p.dim; ++d) {
-        dq[q_at(d)] += ds * k[k_at(j, d)];
-        dk[k_at(j, d)] += ds * q[q_at(d)];
+        add(ds * k[k_at(j, d)], q_at(d), dq, dq_terms);
+        add(ds * q[q_at(d)], k_at(j, d), dk, dk_terms);
       }
     }
   }
@@ -202,28 +216,35 @@ TEST(Attention, KeysMayHaveSequencesOfTheirOwn) {
         2e-2);
 }
 
-TEST(Attention, OfNoKeysIsZero) {
+void expect_zero_of_no_keys(DType dtype, test::OpDevice* device) {
   const Problem p{.heads = 2, .causal = false, .lengths = {3, 70, 2}, .key_lengths = {4, 0, 9}};
-  OpCase forward("attention", p.attributes());
+  OpCase forward("attention", p.attributes(), dtype);
   forward.random(p.q_shape()).random(p.k_shape()).random(p.v_shape());
   p.add_boundaries(forward);
-  const std::vector<Values> out = forward.run({});
+  const std::vector<Values> out = forward.run({.device = device});
   const auto row = [&](const Values& x, int64_t first, int64_t rows) {
     return Values(x.begin() + first * 16, x.begin() + (first + rows) * 16);
   };
   EXPECT_EQ(row(out[0], 3, 70), Values(70 * 16));
   EXPECT_EQ(out[1][3], -std::numeric_limits<double>::infinity());
 
-  OpCase backward("attention_grad", p.attributes());
+  OpCase backward("attention_grad", p.attributes(), dtype);
   backward.random(p.q_shape());
   backward.floats(p.q_shape(), forward.inputs()[0]).floats(p.k_shape(), forward.inputs()[1]);
   backward.floats(p.v_shape(), forward.inputs()[2]).floats(p.q_shape(), out[0]);
   backward.f32({p.heads, p.tokens()}, out[1]);
   p.add_boundaries(backward);
-  const std::vector<Values> gradients = backward.run({});
+  const std::vector<Values> gradients = backward.run({.device = device});
   EXPECT_EQ(row(gradients[0], 3, 70), Values(70 * 16));
   for (const Values& gradient : gradients)
     for (double x : gradient) EXPECT_TRUE(std::isfinite(x));
+}
+
+TEST(Attention, OfNoKeysIsZero) {
+  for (DType dtype : {DType::f32, DType::bf16}) {
+    expect_zero_of_no_keys(dtype, nullptr);
+    for (const auto& device : test::op_devices()) expect_zero_of_no_keys(dtype, device.get());
+  }
 }
 
 TEST(Attention, RefusesAMaskAcrossSequences) {
@@ -255,6 +276,93 @@ TEST(Attention, StoresBf16) {
   check({.heads = 2, .kv_heads = 2, .dim = 33, .causal = false, .lengths = {90}, .dtype = DType::bf16}, 2e-2);
 }
 
+/// Kernels on tensor cores round to bf16 what they multiply, probabilities and the gradients of scores, and
+/// then the sum: each is wrong by at most 2^-8 of itself.
+void expect_rounded(const char* what, const Values& result, const Values& sums, const Values& terms) {
+  ASSERT_EQ(result.size(), sums.size());
+  for (size_t i = 0; i < sums.size(); ++i)
+    ASSERT_NEAR(result[i], sums[i], 1.01 * 0x1p-8 * (terms[i] + std::abs(sums[i])) + 1e-5) << what << i;
+}
+
+/// Of bf16, on devices. They must agree to the bit, which the host's two do if no lane depends on others'
+/// order.
+void check_on_tensor_cores(Problem p) {
+  SCOPED_TRACE(std::to_string(p.heads) + "/" + std::to_string(p.kv_heads) + " heads of " +
+               std::to_string(p.dim) + (p.causal ? ", causal, " : ", ") + std::to_string(p.tokens()) +
+               " tokens");
+  p.scale = 1 / std::sqrt(double(p.dim));
+  p.dtype = DType::bf16;
+  OpCase forward("attention", p.attributes(), p.dtype), backward("attention_grad", p.attributes(), p.dtype);
+  forward.random(p.q_shape()).random(p.k_shape()).random(p.v_shape());
+  p.add_boundaries(forward);
+  backward.random(p.o_shape());
+  const auto& in = forward.inputs();
+  const Oracle oracle(p, in[0], in[1], in[2], backward.inputs()[0]);
+  backward.floats(p.q_shape(), in[0]).floats(p.k_shape(), in[1]).floats(p.v_shape(), in[2]);
+  backward.floats(p.o_shape(), oracle.o).f32({p.heads, p.tokens()}, oracle.lse);
+  p.add_boundaries(backward);
+  std::vector<Values> first_out, first_gradients;
+  for (const auto& device : test::op_devices()) {
+    SCOPED_TRACE("on " + device->name());
+    const std::vector<Values> out = forward.run({.device = device.get()});
+    expect_rounded("o", out[0], oracle.o, oracle.o_terms);
+    // What is saved of a row is not rounded.
+    for (size_t i = 0; i < out[1].size(); ++i) ASSERT_NEAR(out[1][i], oracle.lse[i], 1e-5) << i;
+    const std::vector<Values> gradients = backward.run({.device = device.get()});
+    expect_rounded("dq", gradients[0], oracle.dq, oracle.dq_terms);
+    expect_rounded("dk", gradients[1], oracle.dk, oracle.dk_terms);
+    expect_rounded("dv", gradients[2], oracle.dv, oracle.dv_terms);
+    if (first_out.empty()) {
+      first_out = out;
+      first_gradients = gradients;
+    }
+    EXPECT_EQ(out, first_out);
+    EXPECT_EQ(gradients, first_gradients);
+  }
+}
+
+// Every width that there are kernels of, and ones between, over blocks of 128 rows.
+TEST(Attention, OnTensorCores) {
+  check_on_tensor_cores({.heads = 4, .kv_heads = 2, .dim = 64, .lengths = {70, 3, 130, 0, 9}});
+  check_on_tensor_cores({.heads = 2, .kv_heads = 2, .dim = 80, .lengths = {37, 41}});
+  check_on_tensor_cores({.heads = 2, .kv_heads = 1, .dim = 128, .lengths = {150}});
+  check_on_tensor_cores({.dim = 192, .lengths = {40, 33}, .value_dim = 128});
+  check_on_tensor_cores({.dim = 256, .lengths = {75}});
+}
+
+TEST(Attention, OnTensorCoresWithoutAMask) {
+  check_on_tensor_cores({.heads = 4,
+                         .kv_heads = 2,
+                         .dim = 64,
+                         .causal = false,
+                         .lengths = {70, 3, 130, 1, 9},
+                         .key_lengths = {2, 129, 65, 7, 64}});
+  check_on_tensor_cores({.heads = 2, .kv_heads = 2, .dim = 96, .causal = false, .lengths = {64, 65}});
+  check_on_tensor_cores({.dim = 128, .causal = false, .lengths = {5}, .key_lengths = {150}});
+  check_on_tensor_cores({.dim = 136, .causal = false, .lengths = {130}, .key_lengths = {5}, .value_dim = 72});
+  check_on_tensor_cores({.dim = 8, .causal = false, .lengths = std::vector<int32_t>(90, 1)});
+}
+
+TEST(Attention, TakesTensorCoresWhereOperandsLetIt) {
+  const auto on = [](int64_t dim, int64_t value_dim, float scale) {
+    ops::DeviceAttention<Bf16> a;
+    a.dim = dim;
+    a.value_dim = value_dim;
+    a.scale = scale;
+    return ops::on_tensor_cores(a);
+  };
+  EXPECT_TRUE(on(128, 128, 0.1f));
+  EXPECT_TRUE(on(192, 128, 0.1f));
+  EXPECT_TRUE(on(72, 8, 0.1f));
+  EXPECT_FALSE(on(33, 64, 0.1f));
+  EXPECT_FALSE(on(64, 33, 0.1f));
+  EXPECT_FALSE(on(64, 64, -0.1f));
+  ops::DeviceAttention<float> a;
+  a.dim = a.value_dim = 64;
+  a.scale = 1;
+  EXPECT_FALSE(ops::on_tensor_cores(a));
+}
+
 TEST(Attention, RowsFourKibibytesApart) {
   check({.heads = 8, .kv_heads = 8, .dim = 128, .lengths = {70}, .scale = 0.1});
 }
@@ -263,6 +371,16 @@ TEST(Attention, RowsFourKibibytesApart) {
 TEST(Attention, SurvivesHugeScores) {
   check({.heads = 2, .dim = 16, .lengths = {100}, .scale = 1, .amplitude = 30}, 2e-3);
   check({.heads = 2, .dim = 16, .causal = false, .lengths = {100}, .scale = -1, .amplitude = 30}, 2e-3);
+  for (double scale : {1, -1}) {
+    const Problem p{
+        .heads = 2, .dim = 16, .lengths = {100}, .scale = scale, .amplitude = 30, .dtype = DType::bf16};
+    OpCase forward("attention", p.attributes(), p.dtype);
+    forward.random(p.q_shape(), p.amplitude).random(p.k_shape(), p.amplitude).random(p.v_shape());
+    p.add_boundaries(forward);
+    const auto& in = forward.inputs();
+    const Oracle oracle(p, in[0], in[1], in[2], Values(static_cast<size_t>(p.o_shape().elements())));
+    forward.check({oracle.o, oracle.lse});
+  }
 }
 
 TEST(Attention, GivesASequenceTheSameBitsWhereverItStands) {
