@@ -3,6 +3,7 @@
 #pragma once
 
 #include "executor/ops/device_operands.h"
+#include "executor/ops/grouped_linear_warp.h"
 #include "graph/cuda_workspace.h"
 
 namespace tidemark::ops {
@@ -60,23 +61,19 @@ TIDEMARK_DEVICE void multiply_tile(Group& group, const GroupedTile& tile, int64_
   }
 }
 
-/// y[slots, columns] of x[rows, k] and of each expert weight[columns, k], or [k, columns].
+/// Whether tensor cores multiply: bf16 in rows of whole chunks, which lie 16 bytes aligned. `columns`: of all
+/// matrices.
 template <typename T>
-struct GroupedProduct {
-  const T* x = nullptr;
-  const T* weight = nullptr;
-  const T* start = nullptr;
-  T* y = nullptr;
-  int64_t columns = 0, k = 0, slots = 0, experts = 0, top_k = 1;
-  bool weight_transposed = false;
-  bool gathers = false;  ///< x has a row per token
-  const int32_t* order = nullptr;
-  const int32_t* offsets = nullptr;
-};
+bool grouped_on_tensor_cores(int64_t columns, int64_t other_columns) {
+  return std::is_same_v<T, Bf16> && columns % device::kChunk == 0 && other_columns % device::kChunk == 0;
+}
 
 template <typename T, typename Device>
 void grouped_product(Device& device, const GroupedProduct<T>& product) {
   using Group = typename Device::Group;
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (grouped_on_tensor_cores<T>(product.k, product.columns))
+      return grouped_product_on_tensor_cores(device, product);
   const int64_t across = (product.columns + kGroupedTile - 1) / kGroupedTile;
   const int64_t blocks = product.slots / kGroupedTile + product.experts;
   device.launch(
@@ -85,20 +82,8 @@ void grouped_product(Device& device, const GroupedProduct<T>& product) {
         const GroupedTile tile(group.template shared<float>());
         // The expert, the first row and the one past the last.
         auto* const found = reinterpret_cast<int32_t*>(group.template shared<float>() + GroupedTile::kFloats);
-        group.each(1, [&](int64_t) {
-          int64_t block = index / across;
-          found[0] = -1;
-          for (int64_t e = 0; e < p.experts && found[0] < 0; ++e) {
-            const int64_t rows = p.offsets[e + 1] - p.offsets[e];
-            const int64_t own = (rows + kGroupedTile - 1) / kGroupedTile;
-            if (block < own) {
-              found[0] = static_cast<int32_t>(e);
-              found[1] = p.offsets[e] + static_cast<int32_t>(block * kGroupedTile);
-              found[2] = device::smaller(p.offsets[e + 1], found[1] + static_cast<int32_t>(kGroupedTile));
-            }
-            block -= own;
-          }
-        });
+        group.each(
+            1, [&](int64_t) { find_expert_rows<kGroupedTile>(p.offsets, p.experts, index / across, found); });
         if (found[0] < 0) return;
         const int64_t first = found[1], rows = found[2] - found[1], column = index % across * kGroupedTile;
         const T* const weight = p.weight + found[0] * p.columns * p.k;
@@ -184,38 +169,47 @@ template <typename T, typename Device>
 void grouped_linear_grad_weight_typed(const KernelArgs& args, Device& device) {
   using Group = typename Device::Group;
   const Shape& weight = args.op.out(0).shape;
-  const int64_t outputs = weight[1], inputs = weight[2], top_k = args.op.attributes().integer("top_k");
-  const bool gathers_dy = args.op.attributes().flag("combine"), adds = args.op.has_in(4);
-  const T* const dy = args.in<T>(0);
-  const T* const x = args.in<T>(1);
-  const int32_t* const order = args.in<int32_t>(2);
-  const int32_t* const offsets = args.in<int32_t>(3);
-  T* const dweight = args.out<T>(0);
-  const int64_t down = (outputs + kGroupedTile - 1) / kGroupedTile;
-  const int64_t across = (inputs + kGroupedTile - 1) / kGroupedTile;
+  GroupedWeightGrad<T> product;
+  product.dy = args.in<T>(0);
+  product.x = args.in<T>(1);
+  product.dweight = args.out<T>(0);
+  product.outputs = weight[1];
+  product.inputs = weight[2];
+  product.experts = weight[0];
+  product.top_k = args.op.attributes().integer("top_k");
+  product.gathers_dy = args.op.attributes().flag("combine");
+  product.adds = args.op.has_in(4);
+  product.order = args.in<int32_t>(2);
+  product.offsets = args.in<int32_t>(3);
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (grouped_on_tensor_cores<T>(product.outputs, product.inputs))
+      return grouped_weight_on_tensor_cores(device, product);
+  const int64_t down = (product.outputs + kGroupedTile - 1) / kGroupedTile;
+  const int64_t across = (product.inputs + kGroupedTile - 1) / kGroupedTile;
   device.launch(
-      weight[0] * down * across, kRowLanes, 4 * GroupedTile::kFloats,
+      product.experts * down * across, kRowLanes, 4 * GroupedTile::kFloats,
       TIDEMARK_BODY(Group & group, int64_t index) {
+        const GroupedWeightGrad<T>& p = product;
         const GroupedTile tile(group.template shared<float>());
-        const int64_t expert = index / (down * across), first = offsets[expert];
+        const int64_t expert = index / (down * across), first = p.offsets[expert];
         const int64_t row = index / across % down * kGroupedTile, column = index % across * kGroupedTile;
-        const auto token = [&](int64_t l) { return order[first + l] / top_k; };
+        const auto token = [&](int64_t l) { return p.order[first + l] / p.top_k; };
         multiply_tile(
-            group, tile, offsets[expert + 1] - first, false,
+            group, tile, p.offsets[expert + 1] - first, false,
             [&](int64_t i, int64_t l) {
-              if (row + i >= outputs) return 0.0f;
-              return device::to_float(dy[(gathers_dy ? token(l) : first + l) * outputs + row + i]);
+              if (row + i >= p.outputs) return 0.0f;
+              return device::to_float(p.dy[(p.gathers_dy ? token(l) : first + l) * p.outputs + row + i]);
             },
             false,
             [&](int64_t j, int64_t l) {
-              if (column + j >= inputs) return 0.0f;
-              return device::to_float(x[(gathers_dy ? first + l : token(l)) * inputs + column + j]);
+              if (column + j >= p.inputs) return 0.0f;
+              return device::to_float(p.x[(p.gathers_dy ? first + l : token(l)) * p.inputs + column + j]);
             });
         group.each(kGroupedTile * kGroupedTile, [&](int64_t at) {
           const int64_t i = at / kGroupedTile, j = at % kGroupedTile;
-          if (row + i >= outputs || column + j >= inputs) return;
-          T* const to = dweight + (expert * outputs + row + i) * inputs + column + j;
-          const float start = adds ? device::to_float(*to) : 0.0f;
+          if (row + i >= p.outputs || column + j >= p.inputs) return;
+          T* const to = p.dweight + (expert * p.outputs + row + i) * p.inputs + column + j;
+          const float start = p.adds ? device::to_float(*to) : 0.0f;
           device::store(to, start + tile.sums[i * GroupedTile::kSumsLd + j]);
         });
       });

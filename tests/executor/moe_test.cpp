@@ -242,6 +242,16 @@ struct Layer {
   }
 };
 
+/// Of three experts, the last has 9 of 10 slots, the second none.
+Choices mostly_last(int64_t tokens) {
+  Choices choices;
+  for (int64_t t = 0; t < tokens; ++t) {
+    choices.push_back(2);
+    choices.push_back(t % 5 == 0 ? 0 : 2);
+  }
+  return choices;
+}
+
 std::vector<Layer> layers() {
   std::vector<Layer> all;
   for (bool combine : {false, true})
@@ -257,6 +267,16 @@ std::vector<Layer> layers() {
                          .inputs = inputs,
                          .combine = combine,
                          .choices = uneven(140, 2, 3)});
+      // On devices, tensor cores: more than a block of rows and of columns, and several steps along the sum.
+      if (dtype == DType::bf16)
+        all.push_back({.tokens = 75,
+                       .top_k = 2,
+                       .experts = 3,
+                       .outputs = 136,
+                       .inputs = 72,
+                       .combine = combine,
+                       .dtype = dtype,
+                       .choices = mostly_last(75)});
       // One expert has everything.
       all.push_back({.tokens = 70,
                      .top_k = 1,
