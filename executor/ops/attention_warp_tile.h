@@ -2,6 +2,7 @@
 // widths of heads there is a kernel.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "executor/device/warp_tile.h"
@@ -52,6 +53,13 @@ struct WarpAttention {
 
  private:
   static int int_of(int64_t n) { return static_cast<int>(n); }
+};
+
+/// What both passes of the gradient read.
+struct WarpAttentionGrad {
+  WarpAttention forward;
+  const Bf16* d_o;
+  const float *lse, *delta;
 };
 
 /// The columns that a warp's rows see.

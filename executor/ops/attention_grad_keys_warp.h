@@ -1,0 +1,155 @@
+// dk and dv of attention on tensor cores: blocks of keys, whose scores stand with keys down and queries
+// across.
+#pragma once
+
+#include "executor/ops/attention_warp_tile.h"
+
+namespace tidemark::ops {
+
+/// dk and dv of kRows keys, over the queries of all heads that read them, kStep at a time: those to come
+/// arrive while these are multiplied. Of wide heads, a kernel has registers for one of both.
+template <int kDim, int kValueDim, bool kOfKeys, bool kOfValues>
+struct AttentionGradKeys {
+  static constexpr int kDown = kDim <= 64 ? 2 : 1, kWarps = kDim <= 64 || kDim > 192 ? 4 : 8;
+  static constexpr int kBlocks = kDim <= 64 ? 2 : 1, kStep = kDim > 64 && kDim <= 128 ? 64 : 32;
+  static constexpr int kRows = 16 * kDown * kWarps;
+  using Keys = device::SharedTile<kDim>;
+  using Values = device::SharedTile<kValueDim>;
+  using Seen = SeenColumns<kRows, kWarps>;
+  /// A step's queries, their gradients, lse and delta.
+  static constexpr int kStepBytes = 2 * (Keys::elements(kStep) + Values::elements(kStep)) + 8 * kStep;
+  static constexpr int kShared =
+      2 * (Keys::elements(kRows) + Values::elements(kRows)) + 2 * kStepBytes + Seen::kBytes;
+  static_assert(kShared <= device::kMostShared);
+
+  WarpAttentionGrad g;
+  Bf16 *dk, *dv;
+
+  template <typename Warp>
+  struct State {
+    typename Warp::template Lanes<device::Sums> dk[kDown][kDim / 8], dv[kDown][kValueDim / 8];
+  };
+  struct Step {
+    Keys q;
+    Values d_o;
+    float *lse, *delta;
+  };
+
+  template <typename Group>
+  TIDEMARK_DEVICE void operator()(Group& group, int64_t index) const {
+    using Warp = typename Group::Warp;
+    const WarpAttention& a = g.forward;
+    const int block = static_cast<int>(index), kv_head = block % a.kv_heads;
+    const int first = block / a.kv_heads * kRows, valid = device::smaller(kRows, a.keys - first);
+    Bf16* const shared = group.template shared<Bf16>();
+    const Keys k{shared};
+    const Values v{k.data + Keys::elements(kRows)};
+    auto* const steps = reinterpret_cast<unsigned char*>(v.data + Values::elements(kRows));
+    const Seen seen(steps + 2 * kStepBytes);
+    group.template warps<kWarps>([&](Warp& warp) {
+      device::copy_rows<kWarps, kRows>(warp, a.k_of(kv_head), first, k);
+      device::copy_rows<kWarps, kRows>(warp, a.v_of(kv_head), first, v);
+      find_queries(warp, a, first, valid, seen);
+    });
+
+    typename Group::template Registers<State<Warp>, kWarps> registers;
+    const int queries_begin = seen.begin[0], queries_end = seen.end[valid - 1];
+    const int heads_end = queries_end > queries_begin ? (kv_head + 1) * a.group : 0;
+    // What is multiplied, and what comes after it.
+    int head = kv_head * a.group, query = queries_begin, next_head = head, next_query = query;
+    const auto copy_next = [&](Warp& warp, int half) {
+      if (next_head < heads_end) copy(warp, step_at(steps, half), next_head, next_query);
+    };
+    group.template warps<kWarps>([&](Warp& warp) {
+      copy_next(warp, 0);
+      seen.set_warp(warp, valid);
+      State<Warp>& state = registers[warp];
+      if constexpr (kOfKeys) device::clear_sums(warp, state.dk);
+      if constexpr (kOfValues) device::clear_sums(warp, state.dv);
+    });
+    for (int half = 0; head < heads_end; half = 1 - half) {
+      next_query += kStep;
+      if (next_query >= queries_end) {
+        next_query = queries_begin;
+        ++next_head;
+      }
+      group.template warps<kWarps>([&](Warp& warp) {
+        copy_next(warp, 1 - half);
+        if (seen.of_warp[warp.index()].any(query, kStep))
+          add(warp, registers[warp], k, v, seen, step_at(steps, half), query);
+      });
+      head = next_head;
+      query = next_query;
+    }
+    group.template warps<kWarps>([&](Warp& warp) {
+      const int row = row_of(warp);
+      if constexpr (kOfKeys)
+        device::store_rows(
+            warp, registers[warp].dk, [&](int, int, int) { return a.scale; }, k, row, dk + kv_head * a.dim,
+            a.k_columns, first + row, a.keys, a.dim);
+      if constexpr (kOfValues)
+        device::store_rows(
+            warp, registers[warp].dv, [&](int, int, int) { return 1.0f; }, v, row, dv + kv_head * a.value_dim,
+            a.v_columns, first + row, a.keys, a.value_dim);
+    });
+  }
+
+ private:
+  template <typename Warp>
+  static TIDEMARK_DEVICE_INLINE int row_of(const Warp& warp) {
+    return warp.index() * 16 * kDown;
+  }
+  static TIDEMARK_DEVICE_INLINE Step step_at(unsigned char* steps, int half) {
+    Step at;
+    at.q.data = reinterpret_cast<Bf16*>(steps + half * kStepBytes);
+    at.d_o.data = at.q.data + Keys::elements(kStep);
+    at.lse = reinterpret_cast<float*>(at.d_o.data + Values::elements(kStep));
+    at.delta = at.lse + kStep;
+    return at;
+  }
+
+  template <typename Warp>
+  TIDEMARK_DEVICE_INLINE void copy(Warp& warp, const Step& to, int head, int query) const {
+    const WarpAttention& a = g.forward;
+    device::copy_rows<kWarps, kStep>(warp, a.q_of(head), query, to.q);
+    device::copy_rows<kWarps, kStep>(warp, a.o_of(head, g.d_o), query, to.d_o);
+    warp.each_lane([&](int lane) {
+      const int i = warp.index() * device::kWarpLanes + lane;
+      if (i >= kStep) return;
+      const bool there = query + i < a.tokens;
+      const int at = head * a.tokens + (there ? query + i : 0);
+      warp.copy(to.lse + i, g.lse + at, there);
+      warp.copy(to.delta + i, g.delta + at, there);
+    });
+  }
+
+  template <typename Warp>
+  TIDEMARK_DEVICE_INLINE void add(Warp& warp, State<Warp>& state, const Keys& k, const Values& v,
+                                  const Seen& seen, const Step& step, int query) const {
+    typename Warp::template Lanes<device::Sums> p[kDown][kStep / 8], dp[kDown][kStep / 8];
+    device::multiply_rows(warp, k, row_of(warp), step.q, p);
+    const float scale = g.forward.scale * kLog2E;
+    warp.each_lane([&](int lane) {
+      each_score(p, lane, [&](float& x, int, int n, int i) {
+        x = Warp::exp2(fmaf(scale, x, -kLog2E * step.lse[8 * n + device::c_column(lane, i)]));
+      });
+    });
+    if (!seen.of_warp[warp.index()].all(query, kStep))
+      warp.each_lane([&](int lane) {
+        seen.template each_unseen<kDown, kStep / 8>(lane, row_of(warp), query,
+                                                    [&](int m, int n, int i) { p[m][n][lane].x[i] = 0; });
+      });
+    if constexpr (kOfValues) device::add_product(warp, p, step.d_o, state.dv);
+    if constexpr (kOfKeys) {
+      device::multiply_rows(warp, v, row_of(warp), step.d_o, dp);
+      warp.each_lane([&](int lane) {
+        each_score(p, lane, [&](float& x, int m, int n, int i) {
+          x *= dp[m][n][lane].x[i] - step.delta[8 * n + device::c_column(lane, i)];
+        });
+      });
+      device::add_product(warp, p, step.q, state.dk);
+    }
+  }
+};
+
+}  // namespace tidemark::ops
