@@ -90,7 +90,7 @@ Attributes attributes_from(const Field& field) {
 }
 
 Initializer initializer_from(const Field& field) {
-  field.expect_only({"kind", "scale", "low"});
+  field.expect_only({"kind", "scale", "low", "values"});
   const std::string kind = field["kind"].text();
   for (size_t i = 0; i < std::size(kInitializerNames); ++i) {
     if (kind != kInitializerNames[i]) continue;

@@ -41,6 +41,15 @@ TEST(GraphJson, KeepsParameterGroupsWhichTheUpdateFollows) {
   }
 }
 
+TEST(GraphJson, KeepsTablesThatParametersStartFrom) {
+  Graph g("table");
+  Initializer table{Initializer::Kind::table};
+  table.values = {1, 0, 0.25};
+  const ValueId w = g.add_source("w", {DType::f32, {2, 2}}, Category::parameter, table);
+  g.add({"add", "y", {w, w}});
+  EXPECT_EQ(graph_from_json(to_json(g), "g.json").value(0).init, table);
+}
+
 TEST(GraphJson, KeepsTheNamesOfOpaqueOutputs) {
   Graph g("foreign");
   const ValueId x = g.add_source("x", {DType::u8, {100}}, Category::input);
