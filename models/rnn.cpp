@@ -28,7 +28,11 @@ class RecurrentModel final : public Model {
                          std::to_string(config.positive("input_size")) + " is not embedding_dim " +
                              std::to_string(embedding_),
                          "give them the same value or only one of them");
-    if (family() == "rnn") nonlinearity_ = config.choice("nonlinearity", {"tanh", "relu"}, "tanh");
+    if (family() == "rnn") {
+      nonlinearity_ = config.choice("nonlinearity", {"tanh", "relu"}, "tanh");
+      starts_as_identity_ =
+          config.choice("recurrent_initializer", {"uniform", "identity"}, "uniform") == "identity";
+    }
     config.choice("task", {"lm"}, "lm");
     if (config.number("proj_size", 0, 0, 1e9) != 0)
       throw config.error("proj_size", "projected LSTMs are not supported", "set it to 0");
@@ -44,6 +48,15 @@ class RecurrentModel final : public Model {
  private:
   int64_t width() const { return bidirectional_ ? 2 * hidden_ : hidden_; }
   Initializer uniform(double bound) const { return {Initializer::Kind::uniform, bound}; }
+
+  /// The unit matrix (Le, Jaitly & Hinton, arXiv 1504.00941): from one row's one to the next it is hidden_ +
+  /// 1 elements.
+  Initializer identity() const {
+    Initializer table{Initializer::Kind::table};
+    table.values.assign(static_cast<size_t>(hidden_) + 1, 0);
+    table.values.front() = 1;
+    return table;
+  }
 
   struct Inputs {
     ValueId batch_sizes, seed;
@@ -66,13 +79,15 @@ class RecurrentModel final : public Model {
     const std::string module = "rnn.l" + std::to_string(layer) + (reverse ? "_reverse" : "");
     const int64_t rows = gates_ * hidden_;
     const Initializer init = uniform(1 / std::sqrt(static_cast<double>(hidden_)));
-    const auto parameter = [&](const std::string& name, Shape shape) {
-      return graph.add_source("rnn." + name + suffix, {inputs.batch.dtype, shape}, Category::parameter, init);
+    const auto parameter = [&](const std::string& name, Shape shape, const Initializer& start) {
+      return graph.add_source("rnn." + name + suffix, {inputs.batch.dtype, shape}, Category::parameter,
+                              start);
     };
-    const ValueId weight_ih = parameter("weight_ih", {rows, columns});
-    const ValueId weight_hh = parameter("weight_hh", {rows, hidden_});
-    const ValueId bias_ih = bias_ ? parameter("bias_ih", {rows}) : kNone;
-    const ValueId bias_hh = bias_ ? parameter("bias_hh", {rows}) : kNone;
+    const ValueId weight_ih = parameter("weight_ih", {rows, columns}, init);
+    const ValueId weight_hh =
+        parameter("weight_hh", {rows, hidden_}, starts_as_identity_ ? identity() : init);
+    const ValueId bias_ih = bias_ ? parameter("bias_ih", {rows}, init) : kNone;
+    const ValueId bias_hh = bias_ ? parameter("bias_hh", {rows}, init) : kNone;
     const ValueId projected = graph.add(
         {.kind = "linear", .name = module + ".input", .inputs = {x, weight_ih, bias_ih}, .module = module});
     Attributes attributes = {{"reverse", reverse}, {"max_batch", inputs.batch.sequences}};
@@ -118,7 +133,7 @@ class RecurrentModel final : public Model {
 
   int64_t gates_, hidden_, layers_;
   double dropout_;
-  bool bias_, bidirectional_, tied_;
+  bool bias_, bidirectional_, tied_, starts_as_identity_ = false;
   int64_t embedding_ = 0;
   std::string nonlinearity_;
 };

@@ -69,6 +69,8 @@ const std::vector<Case> kCases = {
     {"lstm-tiny", R"({"tie_word_embeddings":true})", "tie_word_embeddings", "32 columns, the decoder 48"},
     {"lstm-tiny", R"({"task":"classification"})", "task", "give one of: lm"},
     {"rnn-tiny", R"({"nonlinearity":"gelu"})", "nonlinearity", "give one of: tanh, relu"},
+    {"rnn-tiny", R"({"recurrent_initializer":"zero"})", "recurrent_initializer",
+     "give one of: uniform, identity"},
     {"lru-tiny", R"({"d_hidden":0})", "d_hidden", "out of range"},
     {"lru-tiny", R"({"d_output":null})", "d_output", "missing"},
     {"lru-tiny", R"({"r_min":1.5})", "r_min", "out of range"},

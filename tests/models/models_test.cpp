@@ -216,6 +216,16 @@ TEST(Models, RecurrentVariants) {
   EXPECT_EQ(layer.attributes.integer("max_batch"), 2);
 }
 
+TEST(Models, RecurrentWeightsMayStartAsTheUnitMatrix) {
+  const auto model =
+      load_model(with("rnn-tiny", R"({"hidden_size":3,"recurrent_initializer":"identity"})"), "c");
+  const Graph graph = model->build({.tokens = 4, .sequences = 2, .max_length = 3});
+  const Initializer& init = graph.value(graph.require("rnn.weight_hh_l0")).init;
+  EXPECT_EQ(init.kind, Initializer::Kind::table);
+  EXPECT_EQ(init.values, (std::vector<double>{1, 0, 0, 0}));
+  EXPECT_EQ(graph.value(graph.require("rnn.weight_ih_l0")).init.kind, Initializer::Kind::uniform);
+}
+
 TEST(Models, DropoutStandsAroundEveryLayer) {
   const auto model = load_model(with("lstm-tiny", R"({"dropout":0.25})"), "c");
   const Graph graph = model->build({.tokens = 4, .sequences = 2, .max_length = 3});
