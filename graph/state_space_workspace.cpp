@@ -132,12 +132,12 @@ int64_t RetentionShape::pieces() const {
 
 RetentionSpace retention_space(const RetentionShape& s, bool gradient) {
   const auto whole_panels = [](int64_t n) { return divided(n, kPanelColumns) * kPanelColumns; };
-  const int64_t rows = s.piece_rows(), values = s.value_columns + 1;
+  const int64_t rows = s.piece_rows(), values = s.value_columns;
   RetentionSpace space;
   space.keys = padded(rows * s.key_columns);
   space.values = padded(rows * values);
   space.scores = padded(rows * rows);
-  space.state = padded(s.key_columns * values);
+  space.state = padded(s.key_columns * (values + 1));
   const int64_t longest = std::max({rows, s.key_columns, values});
   space.packed = longest * whole_panels(longest);
   const int64_t pieces = gradient ? s.pieces() : 0;

@@ -100,14 +100,14 @@ struct RetentionShape {
   int64_t pieces() const;  ///< of a chunk
 };
 
-/// Floats of one head's task. q, k and a scaled one of them; v with a column of ones, or going back v, do and
-/// a scaled one; scores and going back their gradient; an output; a packed operand; states.
+/// Floats of one head's task. q, k and a scaled one of them; v, or going back v, do and a scaled one; scores
+/// and going back their gradient; an output; a packed operand; states.
 struct RetentionSpace {
   int64_t keys = 0;    ///< [piece_rows, key_columns]
-  int64_t values = 0;  ///< [piece_rows, value_columns + 1]
+  int64_t values = 0;  ///< [piece_rows, value_columns]
   int64_t scores = 0;  ///< [piece_rows, piece_rows]
   int64_t packed = 0;
-  int64_t state = 0;  ///< [key_columns, value_columns + 1]
+  int64_t state = 0;  ///< [key_columns, value_columns], then one column, as of ones in v
   int64_t thread = 0;
 };
 RetentionSpace retention_space(const RetentionShape& shape, bool gradient);

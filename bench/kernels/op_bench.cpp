@@ -21,6 +21,10 @@ BENCHMARK_CAPTURE(run_op, rope_table, "rope_table", {i32(kTokens)},
                   Attributes{{"frequencies", std::vector<double>(kPairs, 0.37)}, {"scale", 1.0}});
 BENCHMARK_CAPTURE(run_op, rope, "rope", {f32(kRows), f32({kTokens, 2 * kPairs})},
                   Attributes{{"heads", int64_t{8}}, {"inverse", false}});
+BENCHMARK_CAPTURE(run_op, rope_interleaved, "rope", {f32(kRows), f32({kTokens, 2 * kPairs})},
+                  Attributes{{"heads", int64_t{8}}, {"inverse", false}, {"interleaved", true}});
+BENCHMARK_CAPTURE(run_op, sinusoidal_positions, "sinusoidal_positions", {f32(kRows), i32(kTokens)},
+                  Attributes{{"base", 10000.0}});
 BENCHMARK_CAPTURE(run_op, swiglu, "swiglu", {f32(kInnerRows), f32(kInnerRows)}, kNoAttributes);
 BENCHMARK_CAPTURE(run_op, swiglu_grad, "swiglu_grad", {f32(kInnerRows), f32(kInnerRows), f32(kInnerRows)},
                   kNoAttributes);

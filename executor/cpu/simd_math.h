@@ -1,5 +1,5 @@
-// exp, exp2, tanh, erf, the logistic function and softplus on vectors, to within about 2 ulp; branch-free.
-// Polynomials are those of Cephes (Moshier 1989) where nothing else is said. NaN gives NaN.
+// exp, exp2, tanh, erf, sine, cosine, the logistic function and softplus on vectors, to within about 2 ulp;
+// branch-free. Polynomials are those of Cephes (Moshier 1989) where nothing else is said. NaN gives NaN.
 #pragma once
 
 #include "executor/cpu/simd.h"
@@ -63,6 +63,22 @@ inline Vec tanh(Vec x) {
   const Vec near_zero = fma(p * z, x, x);
   const Vec far = broadcast(1.0f) - broadcast(2.0f) / (exp(a + a) + broadcast(1.0f));
   return select_less(a, broadcast(0.625f), near_zero, with_sign_of(far, x));
+}
+
+/// The sine and cosine of an angle within an eighth of a turn on either side of zero.
+inline Vec sin_of_eighth(Vec x) {
+  const Vec z = x * x;
+  Vec p = broadcast(-1.9515295891e-4f);
+  p = fma(p, z, broadcast(8.3321608736e-3f));
+  p = fma(p, z, broadcast(-1.6666654611e-1f));
+  return fma(p * z, x, x);
+}
+inline Vec cos_of_eighth(Vec x) {
+  const Vec z = x * x;
+  Vec p = broadcast(2.443315711809948e-5f);
+  p = fma(p, z, broadcast(-1.388731625493765e-3f));
+  p = fma(p, z, broadcast(4.166664568298827e-2f));
+  return fma(p, z * z, fnma(broadcast(0.5f), z, broadcast(1.0f)));
 }
 
 /// log(1 + e^x) = max(x, 0) + log(1 + y), y = e^-|x|; log(1 + y) = 2 artanh(y / (2 + y)) by its series.

@@ -1,5 +1,7 @@
 #include "executor/ops/column_sum.h"
 
+#include <type_traits>
+
 #include "executor/cpu/simd.h"
 
 namespace tidemark::ops::TIDEMARK_ISA_NS {
@@ -13,22 +15,35 @@ void sum_columns(const ColumnSum& s, int64_t begin, int64_t end) {
   const X* x = static_cast<const X*>(s.x);
   Y* y = static_cast<Y*>(s.y);
   const Y* start = static_cast<const Y*>(s.start);
-  constexpr int64_t kBlock = 64;  // rows: rounding errors grow with the blocks and the rows of one
-  lanes(begin, end, [&](int64_t j, auto w) {
-    Vec total = start ? load(start + j, w) : zero();
+  // `kVectors` side by side: of a row, more than one cache line at a time.
+  const auto sum = [&]<int kVectors>(std::integral_constant<int, kVectors>, int64_t j, auto w) {
+    constexpr int64_t kBlock = 64;  // rows: rounding errors grow with the blocks and the rows of one
+    const auto each = [](auto&& fn) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) fn(v, v * kLanes);
+    };
+    Vec total[kVectors];
+    each([&](int v, int at) { total[v] = start ? load(start + j + at, w) : zero(); });
     for (int64_t block = 0; block < s.rows; block += kBlock) {
       const int64_t last = smaller(block + kBlock, s.rows);
-      Vec even = zero(), odd = zero();
+      Vec even[kVectors], odd[kVectors];
+      each([&](int v, int) { even[v] = odd[v] = zero(); });
+      const X* row = x + block * s.ld + j;
       int64_t i = block;
-      for (; i + 2 <= last; i += 2) {
-        even = even + load(x + i * s.ld + j, w);
-        odd = odd + load(x + (i + 1) * s.ld + j, w);
-      }
-      if (i < last) even = even + load(x + i * s.ld + j, w);
-      total = total + (even + odd);
+      for (; i + 2 <= last; i += 2, row += 2 * s.ld)
+        each([&](int v, int at) {
+          even[v] = even[v] + load(row + at, w);
+          odd[v] = odd[v] + load(row + s.ld + at, w);
+        });
+      if (i < last) each([&](int v, int at) { even[v] = even[v] + load(row + at, w); });
+      each([&](int v, int) { total[v] = total[v] + (even[v] + odd[v]); });
     }
-    store(y + j, total, w);
-  });
+    each([&](int v, int at) { store(y + j + at, total[v], w); });
+  };
+  constexpr int kTogether = 4;
+  for (; begin + kTogether * kLanes <= end; begin += kTogether * kLanes)
+    sum(std::integral_constant<int, kTogether>{}, begin, Full{});
+  lanes(begin, end, [&](int64_t j, auto w) { sum(std::integral_constant<int, 1>{}, j, w); });
 }
 
 }  // namespace

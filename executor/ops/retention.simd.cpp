@@ -1,6 +1,7 @@
 #include "executor/ops/retention.h"
 
 #include "executor/cpu/gemm_micro.h"
+#include "executor/cpu/simd_reduce.h"
 
 namespace tidemark::ops::TIDEMARK_ISA_NS {
 
@@ -12,15 +13,17 @@ namespace {
 /// Rows [row, row + rows), and how a head's state decays among them.
 struct Piece {
   int64_t row, rows;
-  float powers[kRetentionPieceRows + 1];   ///< of the decay
   float from_before[kRetentionPieceRows];  ///< of the state before the piece, 0 if of another sequence
   float to_end[kRetentionPieceRows];       ///< from the row to the end of the piece, likewise
+  float decays[kRetentionPieceRows];       ///< powers from the highest to the 0th, as along a row of scores
   int64_t first[kRetentionPieceRows];      ///< row at which the row's sequence begins, at least 0
   float carried;                           ///< from before the piece to its end
 
   Piece(const Retention& r, int64_t head, int64_t begin, int64_t count) : row(begin), rows(count) {
+    float powers[kRetentionPieceRows + 1];
     double power = 1;
     for (int64_t i = 0; i <= rows; ++i, power *= r.decays[head]) powers[i] = static_cast<float>(power);
+    for (int64_t i = 0; i < rows; ++i) decays[i] = powers[rows - 1 - i];
     const uint64_t starts = starts_among(r.sequences, row, rows);
     int64_t latest = 0;
     for (int64_t i = 0; i < rows; ++i) {
@@ -77,9 +80,15 @@ void scale_rows(int64_t rows, int64_t n, const float* factor, const float* in, f
 
 /// scores[i][j] times the decay from row j to row i, zero where j is not in i's sequence up to it.
 void decay_scores(const Piece& p, float* scores, int64_t ld) {
-  for (int64_t i = 0; i < p.rows; ++i)
-    for (int64_t j = 0; j < p.rows; ++j)
-      scores[i * ld + j] = j < p.first[i] || j > i ? 0 : scores[i * ld + j] * p.powers[i - j];
+  for (int64_t i = 0; i < p.rows; ++i) {
+    float* const row = scores + i * ld;
+    const float* const decays = p.decays + (p.rows - 1 - i);
+    const auto clear = [row](int64_t j, auto w) { store(row + j, zero(), w); };
+    lanes(0, p.first[i], clear);
+    lanes(p.first[i], i + 1,
+          [&](int64_t j, auto w) { store(row + j, load(row + j, w) * load(decays + j, w), w); });
+    lanes(i + 1, p.rows, clear);
+  }
 }
 
 /// state[keys, ld] = carried state + the sum of factor[i] left[i] right[i]^T; `scaled` and `packed` are
@@ -91,6 +100,15 @@ void move_state(const Piece& p, int64_t keys, int64_t values, const float* facto
   lanes(0, keys * ld,
         [&](int64_t i, auto w) { store(state + i, broadcast(p.carried) * load(state + i, w), w); });
   multiply<Layout::columns>(keys, values, p.rows, scaled, keys, packed, state, ld, {state, ld});
+}
+
+/// The same with ones in place of `right`: a state of one column.
+void move_sums(const Piece& p, int64_t keys, const float* left, float* sums) {
+  lanes(0, keys, [&](int64_t j, auto w) {
+    Vec sum = broadcast(p.carried) * load(sums + j, w);
+    for (int64_t i = 0; i < p.rows; ++i) sum = fma(broadcast(p.to_end[i]), load(left + i * keys + j, w), sum);
+    store(sums + j, sum, w);
+  });
 }
 
 /// How far the row is into its sequence.
@@ -111,7 +129,7 @@ float normalizer_of(const Retention& r, int64_t head, int64_t row, float score_s
 template <typename T>
 void forward(const Retention& r, int64_t head, void* out, float* normalizer, float* states, float* scratch) {
   const cpu::RetentionShape& s = r.shape;
-  const int64_t keys = s.key_columns, values = s.value_columns, ld = values + 1;
+  const int64_t keys = s.key_columns, values = s.value_columns;
   Memory memory(scratch);
   float* const q = memory.take(r.space.keys);
   float* const k = memory.take(r.space.keys);
@@ -121,35 +139,45 @@ void forward(const Retention& r, int64_t head, void* out, float* normalizer, flo
   float* const scores = memory.take(r.space.scores);
   float* const packed = memory.take(r.space.packed);
   float* const state = memory.take(r.space.state);
+  float* const sums = state + keys * values;  // what the state would be of a column of ones in v
   const int64_t score_ld = s.piece_rows();
-  lanes(0, keys * ld, [&](int64_t i, auto w) { store(state + i, zero(), w); });
+  lanes(0, keys * (values + 1), [&](int64_t i, auto w) { store(state + i, zero(), w); });
   for (int64_t begin = 0; begin < r.rows; begin += r.chunk_rows) {
     const int64_t end = smaller(begin + r.chunk_rows, r.rows);
-    convert(state, states + (begin / r.chunk_rows * s.heads + head) * keys * ld, keys * ld);
+    float* saved = states + (begin / r.chunk_rows * s.heads + head) * keys * (values + 1);
+    for (int64_t i = 0; i < keys; ++i, saved += values + 1) {
+      convert(state + i * values, saved, values);
+      saved[values] = sums[i];
+    }
     for (int64_t row = begin; row < end; row += score_ld) {
       const Piece p(r, head, row, smaller(score_ld, end - row));
       load_rows<T>(p, r.q, s.heads, head, keys, 1, q, keys);
       load_rows<T>(p, r.k, s.heads, head, keys, r.scale, k, keys);
-      load_rows<T>(p, r.v, s.heads, head, values, 1, v, ld);
-      for (int64_t i = 0; i < p.rows; ++i) v[i * ld + values] = 1;
+      load_rows<T>(p, r.v, s.heads, head, values, 1, v, values);
 
       scale_rows(p.rows, keys, p.from_before, q, scaled);
-      pack_rows(state, ld, nullptr, keys, ld, packed);
-      multiply<Layout::rows>(p.rows, ld, keys, scaled, keys, packed, o, ld, {});
+      pack_rows(state, values, nullptr, keys, values, packed);
+      multiply<Layout::rows>(p.rows, values, keys, scaled, keys, packed, o, values, {});
       pack_transposed(k, keys, keys, p.rows, packed);
       multiply<Layout::rows>(p.rows, p.rows, keys, q, keys, packed, scores, score_ld, {});
       decay_scores(p, scores, score_ld);
-      pack_rows(v, ld, nullptr, p.rows, ld, packed);
-      multiply<Layout::rows>(p.rows, ld, p.rows, scores, score_ld, packed, o, ld, {o, ld});
-      move_state(p, keys, ld, p.to_end, k, v, ld, state, scaled, packed);
+      pack_rows(v, values, nullptr, p.rows, values, packed);
+      multiply<Layout::rows>(p.rows, values, p.rows, scores, score_ld, packed, o, values, {o, values});
 
       float factor[kRetentionPieceRows];
       for (int64_t i = 0; i < p.rows; ++i) {
-        factor[i] = normalizer_of(r, head, row + i, o[i * ld + values]);
+        const float before = sum_over(
+            keys, [&](int64_t j, auto w) { return load(scaled + i * keys + j, w) * load(sums + j, w); });
+        const float within =
+            sum_over(p.rows, [&](int64_t j, auto w) { return load(scores + i * score_ld + j, w); });
+        factor[i] = normalizer_of(r, head, row + i, before + within);
         normalizer[(row + i) * s.heads + head] = factor[i];
       }
-      scale_rows(p.rows, ld, factor, o, o);
-      store_rows<T>(p, o, ld, s.heads, head, values, 1, out);
+      scale_rows(p.rows, values, factor, o, o);
+      store_rows<T>(p, o, values, s.heads, head, values, 1, out);
+
+      move_state(p, keys, values, p.to_end, k, v, values, state, scaled, packed);
+      move_sums(p, keys, k, sums);
     }
   }
 }

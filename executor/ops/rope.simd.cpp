@@ -8,15 +8,42 @@ using namespace cpu::TIDEMARK_ISA_NS;
 
 namespace {
 
-/// Neighbours x[2 i] and x[2 i + 1], one after the other.
+#if defined(__AVX512F__)
+/// Lanes 0 0 1 1 2 2 ...
+Vec each_twice(Vec v) {
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), v);
+}
+/// Lanes 1 0 3 2 ...
+Vec neighbours_swapped(Vec v) {
+  return _mm512_permute_ps(v, 0xB1);
+}
+#else
+Vec each_twice(Vec v) {
+  return _mm256_permutevar8x32_ps(v, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+}
+Vec neighbours_swapped(Vec v) {
+  return _mm256_permute_ps(v, 0xB1);
+}
+#endif
+
+Part half(Full) {
+  return {kLanes / 2};
+}
+Part half(Part part) {
+  return {part.n / 2};
+}
+
+/// Neighbours x[2 i] and x[2 i + 1].
 template <typename T>
 void turn_neighbours(const Rope& r, const float* cosines, const float* sines, const T* x, T* y) {
-  for (int64_t i = 0; i < r.pairs; ++i) {
-    const float c = cosines[i], s = r.inverse ? -sines[i] : sines[i];
-    const float a = to_float(x[2 * i]), b = to_float(x[2 * i + 1]);
-    const float turned[2] = {__builtin_fmaf(-b, s, a * c), __builtin_fmaf(a, s, b * c)};
-    convert(turned, y + 2 * i, 2);
-  }
+  alignas(64) static constexpr float kSigns[16] = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
+  const Vec signs = r.inverse ? -load(kSigns) : load(kSigns);
+  lanes(0, 2 * r.pairs, [&](int64_t i, auto w) {
+    const Vec c = each_twice(load(cosines + i / 2, half(w)));
+    const Vec s = each_twice(load(sines + i / 2, half(w))) * signs;
+    const Vec v = load(x + i, w);
+    store(y + i, fma(neighbours_swapped(v), s, v * c), w);
+  });
 }
 
 template <typename T>

@@ -1,6 +1,8 @@
 // Embedding and its gradient, with ids that repeat.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/error.h"
 #include "tests/executor/op_case.h"
 
@@ -74,6 +76,23 @@ TEST(EmbeddingTest, GradientRoundsOnce) {
   OpCase op("embedding_grad", {{"vocabulary", int64_t{2}}}, DType::bf16);
   op.ints(std::vector<int32_t>(256, 1)).floats({256, 1}, Values(256, 1.0)).floats({2, 1}, {3, 256});
   op.check({{3, 512}}, 1e-300);
+}
+
+TEST(SinusoidalPositionsTest, FarPositionsAreExact) {
+  const std::vector<int32_t> positions = {0, 1, 2, 3, 17, 100000};
+  for (int64_t columns : {1, 7, 128}) {
+    OpCase op("sinusoidal_positions", {{"base", 10000.0}});
+    op.random({static_cast<int64_t>(positions.size()), columns}).ints(positions);
+    Values expected = op.inputs()[0];
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const auto column = static_cast<int64_t>(i) % columns;
+      const double frequency =
+          std::pow(10000.0, -static_cast<double>(column / 2 * 2) / static_cast<double>(columns));
+      const double angle = positions[i / static_cast<size_t>(columns)] * frequency;
+      expected[i] += column % 2 ? std::cos(angle) : std::sin(angle);
+    }
+    op.check({expected}, 5e-7);
+  }
 }
 
 TEST(EmbeddingTest, RefusesIdsOutsideTheVocabulary) {

@@ -22,17 +22,18 @@ TEST(RopeTableTest, AnglesOfFarPositionsAreExact) {
   op.check({expected}, 1e-7);
 }
 
-class RopeTest : public ::testing::TestWithParam<std::tuple<int64_t, DType, bool>> {};
+class RopeTest : public ::testing::TestWithParam<std::tuple<int64_t, DType, bool, bool>> {};
 
 INSTANTIATE_TEST_SUITE_P(Pairs, RopeTest,
                          ::testing::Combine(::testing::Values<int64_t>(1, 5, 8, 20, 32),
-                                            ::testing::Values(DType::f32, DType::bf16), ::testing::Bool()));
+                                            ::testing::Values(DType::f32, DType::bf16), ::testing::Bool(),
+                                            ::testing::Bool()));
 
 TEST_P(RopeTest, TurnsPairsAndLeavesTheRest) {
-  const auto [pairs, dtype, inverse] = GetParam();
+  const auto [pairs, dtype, inverse, interleaved] = GetParam();
   for (int64_t rest : {0, 3}) {
     const int64_t tokens = 41, heads = 3, dim = 2 * pairs + rest;
-    OpCase op("rope", {{"heads", heads}, {"inverse", inverse}}, dtype);
+    OpCase op("rope", {{"heads", heads}, {"inverse", inverse}, {"interleaved", interleaved}}, dtype);
     op.random({tokens, heads * dim});
     Values table;
     for (int64_t t = 0; t < tokens; ++t) {
@@ -44,8 +45,8 @@ TEST_P(RopeTest, TurnsPairsAndLeavesTheRest) {
     for (int64_t t = 0; t < tokens; ++t)
       for (int64_t h = 0; h < heads; ++h)
         for (int64_t i = 0; i < pairs; ++i) {
-          const auto at = static_cast<size_t>((t * heads + h) * dim + i);
-          const auto other = at + static_cast<size_t>(pairs);
+          const auto at = static_cast<size_t>((t * heads + h) * dim + (interleaved ? 2 * i : i));
+          const auto other = at + (interleaved ? 1 : static_cast<size_t>(pairs));
           const double angle = 0.3 * static_cast<double>(t * (i + 1));
           const auto turned =
               std::complex(expected[at], expected[other]) * std::polar(1.0, inverse ? -angle : angle);
