@@ -63,10 +63,7 @@ void Annealer::keep_if_lowest(const Energy& e) {
 }
 
 void Annealer::find_crowded() {
-  crowded_.clear();
-  const double limit = std::min(room_, 0.98 * timeline_.peak());
-  for (int32_t s = 0; s < timeline_.slots(); ++s)
-    if (timeline_.level(s) >= limit) crowded_.push_back(s);
+  timeline_.find_crowded(std::min(room_, 0.98 * timeline_.peak()), crowded_);
 }
 
 void Annealer::run(int64_t changes, const SearchControl& control) {

@@ -43,7 +43,7 @@ class Annealer {
  private:
   struct Energy {
     double seconds = 0;
-    Timeline::Excess over;
+    Levels::Excess over;
   };
 
   const SearchGraph& graph() const { return timeline_.graph(); }

@@ -19,7 +19,7 @@ Timeline::Timeline(const SearchGraph& graph, const std::vector<OpId>& order)
       again_(first_.size()),
       runs_(graph.ops.size()),
       instances_(graph.values.size()),
-      level_(first_.size(), 0),
+      level_(first_.size()),
       local_(first_.size(), 0),
       is_touched_(first_.size(), false),
       last_step_(graph.values.size(), kNone) {
@@ -49,38 +49,19 @@ std::vector<OpId> Timeline::order() const {
   return order;
 }
 
-double Timeline::peak() {
-  return excess(0).most;
-}
-
-Timeline::Excess Timeline::excess(double room) {
+Levels::Excess Timeline::excess(double room) {
   settle();
-  // Lanes that do not wait for each other.
-  constexpr size_t kLanes = 8;
-  double sums[kLanes] = {}, most[kLanes] = {};
-  const size_t whole = level_.size() / kLanes * kLanes;
-  for (size_t i = 0; i < whole; i += kLanes)
-    for (size_t k = 0; k < kLanes; ++k) {
-      const double over = std::max(level_[i + k] - room, 0.0);
-      sums[k] += over;
-      most[k] = std::max(most[k], over);
-    }
-  Excess excess;
-  for (size_t k = 0; k < kLanes; ++k) {
-    excess.sum += sums[k];
-    excess.most = std::max(excess.most, most[k]);
-  }
-  for (size_t i = whole; i < level_.size(); ++i) {
-    const double over = std::max(level_[i] - room, 0.0);
-    excess.sum += over;
-    excess.most = std::max(excess.most, over);
-  }
-  return excess;
+  return level_.excess(room);
 }
 
 double Timeline::level(int32_t slot) {
   settle();
-  return level_[static_cast<size_t>(slot)];
+  return level_.at(slot);
+}
+
+void Timeline::find_crowded(double least, std::vector<int32_t>& slots) {
+  settle();
+  level_.find(least, slots);
 }
 
 const Timeline::Instance& Timeline::instance_at(ValueId id, int32_t slot) const {
@@ -184,8 +165,7 @@ void Timeline::set_instances(ValueId id, const Instances& now) {
   Instances& then = instances_[static_cast<size_t>(id)];
   const auto bytes = static_cast<double>(value(id).bytes);
   const auto spread = [&](int32_t after, int32_t to, double by) {
-    const auto end = static_cast<size_t>(std::min(to, slots() - 1));
-    for (auto s = static_cast<size_t>(after) + 1; s <= end; ++s) level_[s] += by;
+    level_.add(after + 1, std::min(to, slots() - 1), by);
   };
   // Most changes move an end; what both have in common stays as it is.
   for (size_t a = 0, b = 0; a < then.size() || b < now.size();) {
@@ -217,7 +197,7 @@ void Timeline::settle() {
     const double local = local_peak(slot);
     if (local == local_[s]) continue;
     old_locals_.emplace_back(slot, local_[s]);
-    level_[s] += local - local_[s];
+    level_.add(slot, slot, local - local_[s]);
     local_[s] = local;
   }
   touched_.clear();
@@ -287,7 +267,7 @@ void Timeline::roll_back() {
     set_instances(old_instances_.back().first, old_instances_.back().second);
   for (; !old_locals_.empty(); old_locals_.pop_back()) {
     const auto [slot, local] = old_locals_.back();
-    level_[static_cast<size_t>(slot)] += local - local_[static_cast<size_t>(slot)];
+    level_.add(slot, slot, local - local_[static_cast<size_t>(slot)]);
     local_[static_cast<size_t>(slot)] = local;
   }
 }

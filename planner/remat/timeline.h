@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "planner/remat/levels.h"
 #include "planner/remat/search_graph.h"
 
 namespace tidemark {
@@ -33,14 +34,12 @@ class Timeline {
   std::vector<OpId> order() const;
   double seconds() const { return seconds_; }
   /// Most bytes live at once, without those that live at all steps.
-  double peak();
-  /// Bytes above `room`: of all slots together, and of the fullest.
-  struct Excess {
-    double sum = 0;
-    double most = 0;
-  };
-  Excess excess(double room);
+  double peak() { return excess(0).most; }
+  /// Of the most bytes live in each slot.
+  Levels::Excess excess(double room);
   double level(int32_t slot);  ///< most bytes live in the slot
+  /// Slots in which at least so many bytes are live at once, ascending.
+  void find_crowded(double least, std::vector<int32_t>& slots);
 
   int32_t slots() const { return static_cast<int32_t>(first_.size()); }
   /// The op that runs first at the slot, or kNone.
@@ -87,7 +86,7 @@ class Timeline {
   std::vector<std::vector<OpId>> again_;  // by slot
   std::vector<std::vector<int32_t>> runs_;
   std::vector<Instances> instances_;
-  std::vector<double> level_;  // by slot: most bytes live in it
+  Levels level_;               // by slot: most bytes live in it
   std::vector<double> local_;  // by slot: of these, what was not yet live when it began
   std::vector<int32_t> touched_;
   std::vector<bool> is_touched_;
