@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "planner/arena/occupancy.h"
+
 namespace tidemark::arena {
 namespace {
 
@@ -17,51 +19,36 @@ enum class Fit : uint8_t {
 
 class Placer {
  public:
-  explicit Placer(const Sections& sections) : sections_(sections), offsets_(sections.items.size(), 0) {}
+  explicit Placer(const Sections& sections)
+      : sections_(sections), taken_(sections.count), offsets_(sections.items.size(), 0) {}
 
   /// Returns the end, or early some value that is not below `give_up`.
   int64_t place(const std::vector<size_t>& order, Fit fit, int64_t give_up) {
-    placed_.clear();
+    taken_.clear();
     int64_t end = 0;
     for (size_t i : order) {
       const Item& item = sections_.items[i];
       offsets_[i] = find_gap(item, fit);
-      const Placed placed{offsets_[i], offsets_[i] + item.height, item.first(), item.last()};
-      end = std::max(end, placed.end);
+      end = std::max(end, offsets_[i] + item.height);
       if (end >= give_up) break;
-      placed_.insert(std::upper_bound(placed_.begin(), placed_.end(), placed,
-                                      [](const Placed& x, const Placed& y) { return x.offset < y.offset; }),
-                     placed);
+      taken_.add(item.first(), item.last(), {offsets_[i], offsets_[i] + item.height});
     }
     return end;
   }
   const std::vector<int64_t>& offsets() const { return offsets_; }
 
  private:
-  struct Placed {
-    int64_t offset, end;
-    int32_t first, last;
-  };
-
-  int64_t find_gap(const Item& item, Fit fit) const {
-    const int32_t first = item.first(), last = item.last();
-    int64_t top = 0;  // end of the highest neighbour in time so far
-    int64_t best = -1, best_size = std::numeric_limits<int64_t>::max();
-    for (const Placed& p : placed_) {
-      if (p.last < first || last < p.first) continue;
-      const int64_t gap = p.offset - top;
-      if (gap >= item.height && gap < best_size) {
-        best = top;
-        best_size = gap;
-        if (fit == Fit::lowest) break;
-      }
-      top = std::max(top, p.end);
-    }
-    return best >= 0 ? best : top;
+  int64_t find_gap(const Item& item, Fit fit) {
+    Occupancy::Bytes best{0, Occupancy::kOpen};
+    taken_.each_gap(item.first(), item.last(), item.height, [&](const Occupancy::Bytes& gap) {
+      if (best.end == Occupancy::kOpen || gap.size() < best.size()) best = gap;
+      return fit == Fit::best;
+    });
+    return best.begin;
   }
 
   const Sections& sections_;
-  std::vector<Placed> placed_;  // by offset
+  Occupancy taken_;
   std::vector<int64_t> offsets_;
 };
 

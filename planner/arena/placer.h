@@ -23,7 +23,7 @@ const char* name_of(Key key);
 std::vector<double> keys_of(const Sections& sections, Key key);
 
 /// The lowest of several orders and ways to choose a gap; the first that ends at or below `good_enough`.
-/// Gaps in an item's life count as occupied. Takes time quadratic in the number of items.
+/// Gaps in an item's life count as occupied.
 Placement place_by_lists(const Sections& sections, int64_t good_enough);
 
 }  // namespace tidemark::arena
