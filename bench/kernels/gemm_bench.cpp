@@ -1,6 +1,6 @@
-// Matrix products at the shapes of a small Llama's training step (256 wide, 1024 tokens, 8192 words).
-// Cut as for two threads, but all on one: rates are per second of its CPU time, so that a busy machine
-// matters less.
+// Matrix products at the shapes of a small Llama's training step (256 wide, 1024 tokens, 8192 words), and of
+// a small Transformer's (128 wide). Cut as for two threads, but all on one: rates are per second of its CPU
+// time, so that a busy machine matters less.
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -47,7 +47,12 @@ void product(benchmark::State& state) {
 void shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"m", "n", "k", "form", "bf16"});
   for (int64_t bf16 : {0, 1}) {
-    for (auto [m, n, k] : {std::array<int64_t, 3>{1024, 256, 256}, {1024, 704, 256}, {1024, 256, 704}}) {
+    for (auto [m, n, k] : {std::array<int64_t, 3>{1024, 256, 256},
+                           {1024, 704, 256},
+                           {1024, 256, 704},
+                           {1024, 128, 128},
+                           {1024, 512, 128},
+                           {1024, 128, 512}}) {
       b->Args({m, n, k, kForward, bf16});
       b->Args({m, k, n, kGradInput, bf16});
       b->Args({n, k, m, kGradWeight, bf16});
