@@ -247,4 +247,28 @@ TIDEMARK_DEVICE_INLINE void store_rows(Warp& warp,
   });
 }
 
+/// The same in f32, straight to memory.
+template <int kDown, int kAcross, typename Warp, typename Factor>
+TIDEMARK_DEVICE_INLINE void store_sums(Warp& warp,
+                                       const typename Warp::template Lanes<Sums> (&sums)[kDown][kAcross],
+                                       const Factor& factor, float* to, int stride, int first, int rows,
+                                       int columns) {
+  warp.each_lane([&](int lane) {
+    TIDEMARK_UNROLL
+    for (int m = 0; m < kDown; ++m) TIDEMARK_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const int row = first + 16 * m + c_row(lane, 2 * half);
+      const float times = factor(lane, m, half);
+      TIDEMARK_UNROLL
+      for (int n = 0; n < kAcross; ++n) {
+        const int column = 8 * n + c_column(lane, 0);
+        if (row >= rows || column >= columns) continue;
+        float* const at = to + int64_t{row} * stride + column;
+        at[0] = times * sums[m][n][lane].x[2 * half];
+        at[1] = times * sums[m][n][lane].x[2 * half + 1];
+      }
+    }
+  });
+}
+
 }  // namespace tidemark::device

@@ -6,7 +6,30 @@
 
 namespace tidemark::ops {
 
-/// dk and dv of kRows keys, over the queries of all heads that read them, kStep at a time: those to come
+/// dk and dv in f32 of some of the heads that read a head of keys each: of few heads of keys there would be
+/// too few blocks for a device, and the longest would take half of the time. They lie where dq comes later.
+struct GradParts {
+  int count = 1;
+  float* at = nullptr;
+
+  /// As many as fit there, if blocks are few: 1024 are enough for the 132 multiprocessors of an H100.
+  static int count_of(const WarpAttention& a, int64_t blocks) {
+    const int64_t bytes = int64_t{4} * a.keys * (a.k_columns + a.v_columns);
+    int count = 1;
+    while (blocks * count < 1024 && a.group % (2 * count) == 0 &&
+           2 * count * bytes <= int64_t{2} * a.tokens * a.q_columns)
+      count *= 2;
+    return count;
+  }
+  TIDEMARK_HOST_DEVICE float* dk_of(int part, const WarpAttention& a) const {
+    return at + int64_t{part} * a.keys * (a.k_columns + a.v_columns);
+  }
+  TIDEMARK_HOST_DEVICE float* dv_of(int part, const WarpAttention& a) const {
+    return dk_of(part, a) + int64_t{a.keys} * a.k_columns;
+  }
+};
+
+/// dk and dv of kRows keys, over the queries of the heads that read them, kStep at a time: those to come
 /// arrive while these are multiplied. Of wide heads, a kernel has registers for one of both.
 template <int kDim, int kValueDim, bool kOfKeys, bool kOfValues>
 struct AttentionGradKeys {
@@ -24,6 +47,7 @@ struct AttentionGradKeys {
 
   WarpAttentionGrad g;
   Bf16 *dk, *dv;
+  GradParts parts;
 
   template <typename Warp>
   struct State {
@@ -39,8 +63,9 @@ struct AttentionGradKeys {
   TIDEMARK_DEVICE void operator()(Group& group, int64_t index) const {
     using Warp = typename Group::Warp;
     const WarpAttention& a = g.forward;
-    const int block = static_cast<int>(index), kv_head = block % a.kv_heads;
-    const int first = block / a.kv_heads * kRows, valid = device::smaller(kRows, a.keys - first);
+    const int part = static_cast<int>(index) % parts.count, block = static_cast<int>(index) / parts.count;
+    const int kv_head = block % a.kv_heads, first = block / a.kv_heads * kRows;
+    const int valid = device::smaller(kRows, a.keys - first);
     Bf16* const shared = group.template shared<Bf16>();
     const Keys k{shared};
     const Values v{k.data + Keys::elements(kRows)};
@@ -54,9 +79,10 @@ struct AttentionGradKeys {
 
     typename Group::template Registers<State<Warp>, kWarps> registers;
     const int queries_begin = seen.begin[0], queries_end = seen.end[valid - 1];
-    const int heads_end = queries_end > queries_begin ? (kv_head + 1) * a.group : 0;
+    const int heads = a.group / parts.count, first_head = kv_head * a.group + part * heads;
+    const int heads_end = queries_end > queries_begin ? first_head + heads : 0;
     // What is multiplied, and what comes after it.
-    int head = kv_head * a.group, query = queries_begin, next_head = head, next_query = query;
+    int head = first_head, query = queries_begin, next_head = head, next_query = query;
     const auto copy_next = [&](Warp& warp, int half) {
       if (next_head < heads_end) copy(warp, step_at(steps, half), next_head, next_query);
     };
@@ -83,14 +109,24 @@ struct AttentionGradKeys {
     }
     group.template warps<kWarps>([&](Warp& warp) {
       const int row = row_of(warp);
-      if constexpr (kOfKeys)
-        device::store_rows(
-            warp, registers[warp].dk, [&](int, int, int) { return a.scale; }, k, row, dk + kv_head * a.dim,
-            a.k_columns, first + row, a.keys, a.dim);
-      if constexpr (kOfValues)
-        device::store_rows(
-            warp, registers[warp].dv, [&](int, int, int) { return 1.0f; }, v, row, dv + kv_head * a.value_dim,
-            a.v_columns, first + row, a.keys, a.value_dim);
+      if constexpr (kOfKeys) {
+        const auto scale = [&](int, int, int) { return a.scale; };
+        if (parts.count == 1)
+          device::store_rows(warp, registers[warp].dk, scale, k, row, dk + kv_head * a.dim, a.k_columns,
+                             first + row, a.keys, a.dim);
+        else
+          device::store_sums(warp, registers[warp].dk, scale, parts.dk_of(part, a) + kv_head * a.dim,
+                             a.k_columns, first + row, a.keys, a.dim);
+      }
+      if constexpr (kOfValues) {
+        const auto one = [](int, int, int) { return 1.0f; };
+        if (parts.count == 1)
+          device::store_rows(warp, registers[warp].dv, one, v, row, dv + kv_head * a.value_dim, a.v_columns,
+                             first + row, a.keys, a.value_dim);
+        else
+          device::store_sums(warp, registers[warp].dv, one, parts.dv_of(part, a) + kv_head * a.value_dim,
+                             a.v_columns, first + row, a.keys, a.value_dim);
+      }
     });
   }
 

@@ -61,28 +61,46 @@ void attention_delta(Device& device, const DeviceAttention<Bf16>& a, const Bf16*
 }
 
 template <typename Kernel, typename Device>
-void launch_grad_keys(Device& device, const WarpAttentionGrad& g, Bf16* dk, Bf16* dv) {
-  const int64_t blocks = divided(g.forward.keys, Kernel::kRows);
-  device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * g.forward.kv_heads, Kernel::kShared,
-                                                                Kernel{g, dk, dv});
+void launch_grad_keys(Device& device, const WarpAttentionGrad& g, const GradParts& parts, Bf16* dk,
+                      Bf16* dv) {
+  const int64_t blocks = divided(g.forward.keys, Kernel::kRows) * g.forward.kv_heads;
+  device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * parts.count, Kernel::kShared,
+                                                                Kernel{g, dk, dv, parts});
+}
+
+/// dk and dv are the sums of their parts, in order.
+template <typename Device>
+void add_parts(Device& device, const WarpAttention& a, const GradParts& parts, Bf16* dk, Bf16* dv) {
+  const int64_t of_keys = int64_t{a.keys} * a.k_columns, of_values = int64_t{a.keys} * a.v_columns;
+  device.each(
+      of_keys + of_values, TIDEMARK_BODY(int64_t i) {
+        float sum = 0;
+        for (int part = 0; part < parts.count; ++part) sum += parts.at[part * (of_keys + of_values) + i];
+        device::store(i < of_keys ? dk + i : dv + (i - of_keys), sum);
+      });
 }
 
 template <typename Device>
 void attention_grad_on_tensor_cores(Device& device, const DeviceAttentionGrad<Bf16>& of, Bf16* dq, Bf16* dk,
                                     Bf16* dv) {
   const WarpAttentionGrad g{WarpAttention(of.forward), of.d_o, of.lse, of.delta};
-  with_head_widths(g.forward.dim, g.forward.value_dim, [&](auto widths) {
+  const WarpAttention& a = g.forward;
+  GradParts parts;
+  parts.count = GradParts::count_of(a, divided(a.keys, 128) * a.kv_heads);
+  parts.at = reinterpret_cast<float*>(dq);
+  with_head_widths(a.dim, a.value_dim, [&](auto widths) {
     constexpr int kDim = decltype(widths)::kDim, kValueDim = decltype(widths)::kValueDim;
     if constexpr (kDim + kValueDim > 320) {
-      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, true, false>>(device, g, dk, dv);
-      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, false, true>>(device, g, dk, dv);
+      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, true, false>>(device, g, parts, dk, dv);
+      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, false, true>>(device, g, parts, dk, dv);
     } else {
-      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, true, true>>(device, g, dk, dv);
+      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, true, true>>(device, g, parts, dk, dv);
     }
+    if (parts.count > 1) add_parts(device, a, parts, dk, dv);
     using Kernel = AttentionGradQueries<kDim, kValueDim>;
-    const int64_t row_blocks = divided(g.forward.tokens, Kernel::kRows);
+    const int64_t row_blocks = divided(a.tokens, Kernel::kRows);
     device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
-        row_blocks * g.forward.heads, Kernel::kShared, Kernel{g, dq, static_cast<int>(row_blocks)});
+        row_blocks * a.heads, Kernel::kShared, Kernel{g, dq, static_cast<int>(row_blocks)});
   });
 }
 

@@ -330,6 +330,27 @@ TEST(Attention, OnTensorCores) {
   check_on_tensor_cores({.dim = 256, .lengths = {75}});
 }
 
+// Of a head of keys for each eight of queries, dk and dv are the sums of two parts; of ones that are not
+// there, too.
+TEST(Attention, OnTensorCoresWithManyHeadsOfQueries) {
+  check_on_tensor_cores({.heads = 8, .kv_heads = 1, .dim = 64, .lengths = {40, 30}});
+  check_on_tensor_cores({.heads = 16, .kv_heads = 2, .dim = 256, .causal = false, .lengths = {5}});
+  check_on_tensor_cores(
+      {.heads = 8, .kv_heads = 1, .dim = 16, .causal = false, .lengths = {90, 0}, .key_lengths = {3, 4}});
+  ops::DeviceAttention<Bf16> a;
+  a.tokens = a.keys = 8192;
+  a.heads = 32;
+  a.dim = a.value_dim = 64;
+  const auto parts = [&](int64_t kv_heads) {
+    a.kv_heads = kv_heads;
+    return ops::GradParts::count_of(ops::WarpAttention(a), 64 * kv_heads);
+  };
+  EXPECT_EQ(parts(1), 8);
+  EXPECT_EQ(parts(4), 2);
+  EXPECT_EQ(parts(8), 1);
+  EXPECT_EQ(parts(16), 1);
+}
+
 TEST(Attention, OnTensorCoresWithoutAMask) {
   check_on_tensor_cores({.heads = 4,
                          .kv_heads = 2,
