@@ -128,7 +128,7 @@ void Timeline::change_run(const RunChange& c) {
   for (int32_t slot : {c.from, c.to})
     if (slot != kNone) touch(slot);
   for (ValueId v : op(c.op).makes) refresh_instances(v);
-  for (ValueId v : op(c.op).reads) refresh_instances(v);
+  for (ValueId v : op(c.op).reads) refresh_reads(v, c);
 }
 
 Timeline::Instances Timeline::find_instances(ValueId id) const {
@@ -145,8 +145,28 @@ Timeline::Instances Timeline::find_instances(ValueId id) const {
   return found;
 }
 
+/// After a run that reads the value came, went or moved. Of the many readers that some values have, it is
+/// one.
+void Timeline::refresh_reads(ValueId id, const RunChange& c) {
+  Instances now = instances_[static_cast<size_t>(id)];
+  const auto read = [&](int32_t slot) -> Instance& {
+    size_t i = now.size() - 1;
+    while (i > 0 && now[i].made > slot) --i;
+    return now[i];
+  };
+  if (now.empty()) return;
+  if (c.from != kNone && read(c.from).last == c.from)
+    return refresh_instances(id);  // it may have been the last
+  if (c.to == kNone) return;
+  read(c.to).last = std::max(read(c.to).last, c.to);
+  change_instances(id, now);
+}
+
 void Timeline::refresh_instances(ValueId id) {
-  const Instances now = find_instances(id);
+  change_instances(id, find_instances(id));
+}
+
+void Timeline::change_instances(ValueId id, const Instances& now) {
   const Instances& then = instances_[static_cast<size_t>(id)];
   if (now == then) return;
   each_not_in(then, now, [&](const Instance& i) {

@@ -74,6 +74,8 @@ class Timeline {
   void change_run(const RunChange& change);
   Instances find_instances(ValueId id) const;
   void refresh_instances(ValueId id);
+  void refresh_reads(ValueId id, const RunChange& change);
+  void change_instances(ValueId id, const Instances& instances);
   void set_instances(ValueId id, const Instances& instances);
   void touch(int32_t slot);
   void settle();
