@@ -14,7 +14,6 @@ class Levels {
  public:
   explicit Levels(size_t slots);
 
-  size_t slots() const { return bytes_.size(); }
   double at(int32_t slot) const {
     const auto s = static_cast<size_t>(slot);
     return bytes_[s] + blocks_[s / kBlock].all;

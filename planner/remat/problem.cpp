@@ -1,4 +1,5 @@
 #include "planner/remat/problem.h"
+
 #include "planner/arena/alignment.h"
 
 namespace tidemark {

@@ -148,17 +148,15 @@ Timeline::Instances Timeline::find_instances(ValueId id) const {
 /// After a run that reads the value came, went or moved. Of the many readers that some values have, it is
 /// one.
 void Timeline::refresh_reads(ValueId id, const RunChange& c) {
-  Instances now = instances_[static_cast<size_t>(id)];
-  const auto read = [&](int32_t slot) -> Instance& {
-    size_t i = now.size() - 1;
-    while (i > 0 && now[i].made > slot) --i;
-    return now[i];
-  };
-  if (now.empty()) return;
-  if (c.from != kNone && read(c.from).last == c.from)
-    return refresh_instances(id);  // it may have been the last
+  const Instances& then = instances_[static_cast<size_t>(id)];
+  if (then.empty()) return;
+  // It may have been the last.
+  if (c.from != kNone && instance_at(id, c.from).last == c.from) return refresh_instances(id);
   if (c.to == kNone) return;
-  read(c.to).last = std::max(read(c.to).last, c.to);
+  const Instance& read = instance_at(id, c.to);
+  if (read.last >= c.to) return;
+  Instances now = then;
+  now[static_cast<size_t>(&read - then.data())].last = c.to;
   change_instances(id, now);
 }
 
