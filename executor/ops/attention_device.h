@@ -2,6 +2,7 @@
 // gradient in which every sum has one writer: dk and dv by blocks of keys, dq by blocks of queries.
 #pragma once
 
+#include "base/divided.h"
 #include "executor/ops/attention_device_tile.h"
 #include "executor/ops/attention_grad_warp.h"
 #include "executor/ops/attention_warp.h"
@@ -63,7 +64,7 @@ void attention_typed(const KernelArgs& args, Device& device) {
     if (on_tensor_cores(a)) return attention_on_tensor_cores(device, a, o, lse);
   const AttentionTiles tiles{attention_tile_rows(std::max(a.dim, a.value_dim)), a.dim};
   const AttentionTiles values{tiles.rows, a.value_dim};
-  const int64_t blocks = (a.tokens + tiles.rows - 1) / tiles.rows;
+  const int64_t blocks = divided(a.tokens, tiles.rows);
   const int64_t kv_floats = std::max(tiles.operand(), values.operand());
   const int64_t floats = tiles.operand() + kv_floats + values.operand() + tiles.scores() + 3 * tiles.rows;
   device.launch(
@@ -148,7 +149,7 @@ void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk,
   using Group = typename Device::Group;
   const DeviceAttention<T>& shape = g.forward;
   const AttentionTiles tiles = grad_tiles(shape, shape.dim), values = grad_tiles(shape, shape.value_dim);
-  const int64_t blocks = (shape.keys + tiles.rows - 1) / tiles.rows;
+  const int64_t blocks = divided(shape.keys, tiles.rows);
   const int64_t floats = 3 * (tiles.operand() + values.operand()) + 2 * tiles.scores();
   device.launch(
       blocks * shape.kv_heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
@@ -198,7 +199,7 @@ void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* 
   using Group = typename Device::Group;
   const DeviceAttention<T>& shape = g.forward;
   const AttentionTiles tiles = grad_tiles(shape, shape.dim), values = grad_tiles(shape, shape.value_dim);
-  const int64_t blocks = (shape.tokens + tiles.rows - 1) / tiles.rows;
+  const int64_t blocks = divided(shape.tokens, tiles.rows);
   const int64_t floats = 3 * tiles.operand() + 2 * values.operand() + 2 * tiles.scores();
   device.launch(
       blocks * shape.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,

@@ -108,7 +108,7 @@ struct AttentionGradKeys {
       query = next_query;
     }
     group.template warps<kWarps>([&](Warp& warp) {
-      const int row = row_of(warp);
+      const int row = first_row<kDown>(warp);
       if constexpr (kOfKeys) {
         const auto scale = [&](int, int, int) { return a.scale; };
         if (parts.count == 1)
@@ -131,10 +131,6 @@ struct AttentionGradKeys {
   }
 
  private:
-  template <typename Warp>
-  static TIDEMARK_DEVICE_INLINE int row_of(const Warp& warp) {
-    return warp.index() * 16 * kDown;
-  }
   static TIDEMARK_DEVICE_INLINE Step step_at(unsigned char* steps, int half) {
     Step at;
     at.q.data = reinterpret_cast<Bf16*>(steps + half * kStepBytes);
@@ -163,7 +159,7 @@ struct AttentionGradKeys {
   TIDEMARK_DEVICE_INLINE void add(Warp& warp, State<Warp>& state, const Keys& k, const Values& v,
                                   const Seen& seen, const Step& step, int query) const {
     typename Warp::template Lanes<device::Sums> p[kDown][kStep / 8], dp[kDown][kStep / 8];
-    device::multiply_rows(warp, k, row_of(warp), step.q, p);
+    device::multiply_rows(warp, k, first_row<kDown>(warp), step.q, p);
     const float scale = g.forward.scale * kLog2E;
     warp.each_lane([&](int lane) {
       each_score(p, lane, [&](float& x, int, int n, int i) {
@@ -172,12 +168,12 @@ struct AttentionGradKeys {
     });
     if (!seen.of_warp[warp.index()].all(query, kStep))
       warp.each_lane([&](int lane) {
-        seen.template each_unseen<kDown, kStep / 8>(lane, row_of(warp), query,
+        seen.template each_unseen<kDown, kStep / 8>(lane, first_row<kDown>(warp), query,
                                                     [&](int m, int n, int i) { p[m][n][lane].x[i] = 0; });
       });
     if constexpr (kOfValues) device::add_product(warp, p, step.d_o, state.dv);
     if constexpr (kOfKeys) {
-      device::multiply_rows(warp, v, row_of(warp), step.d_o, dp);
+      device::multiply_rows(warp, v, first_row<kDown>(warp), step.d_o, dp);
       warp.each_lane([&](int lane) {
         each_score(p, lane, [&](float& x, int m, int n, int i) {
           x *= dp[m][n][lane].x[i] - step.delta[8 * n + device::c_column(lane, i)];

@@ -83,38 +83,34 @@ struct AttentionGradQueries {
       });
     group.template warps<kWarps>([&](Warp& warp) {
       device::store_rows(
-          warp, registers[warp].dq, [&](int, int, int) { return a.scale; }, q, row_of(warp),
-          dq + head * a.dim, a.q_columns, first + row_of(warp), a.tokens, a.dim);
+          warp, registers[warp].dq, [&](int, int, int) { return a.scale; }, q, first_row<kDown>(warp),
+          dq + head * a.dim, a.q_columns, first + first_row<kDown>(warp), a.tokens, a.dim);
     });
   }
 
  private:
   template <typename Warp>
-  static TIDEMARK_DEVICE_INLINE int row_of(const Warp& warp) {
-    return warp.index() * 16 * kDown;
-  }
-
-  template <typename Warp>
   TIDEMARK_DEVICE_INLINE void add(Warp& warp, State<Warp>& state, const Keys& q, const Values& d_o,
                                   const Seen& seen, const Step& step, int key, const float* lse,
                                   const float* delta) const {
     typename Warp::template Lanes<device::Sums> p[kDown][kStep / 8], dp[kDown][kStep / 8];
-    device::multiply_rows(warp, q, row_of(warp), step.k, p);
+    device::multiply_rows(warp, q, first_row<kDown>(warp), step.k, p);
     const float scale = g.forward.scale * kLog2E;
     warp.each_lane([&](int lane) {
       each_score(p, lane, [&](float& x, int m, int, int i) {
-        x = Warp::exp2(fmaf(scale, x, -kLog2E * lse[row_of(warp) + 16 * m + device::c_row(lane, i)]));
+        x = Warp::exp2(
+            fmaf(scale, x, -kLog2E * lse[first_row<kDown>(warp) + 16 * m + device::c_row(lane, i)]));
       });
     });
     if (!seen.of_warp[warp.index()].all(key, kStep))
       warp.each_lane([&](int lane) {
-        seen.template each_unseen<kDown, kStep / 8>(lane, row_of(warp), key,
+        seen.template each_unseen<kDown, kStep / 8>(lane, first_row<kDown>(warp), key,
                                                     [&](int m, int n, int i) { p[m][n][lane].x[i] = 0; });
       });
-    device::multiply_rows(warp, d_o, row_of(warp), step.v, dp);
+    device::multiply_rows(warp, d_o, first_row<kDown>(warp), step.v, dp);
     warp.each_lane([&](int lane) {
       each_score(p, lane, [&](float& x, int m, int n, int i) {
-        x *= dp[m][n][lane].x[i] - delta[row_of(warp) + 16 * m + device::c_row(lane, i)];
+        x *= dp[m][n][lane].x[i] - delta[first_row<kDown>(warp) + 16 * m + device::c_row(lane, i)];
       });
     });
     device::add_product(warp, p, step.k, state.dq);

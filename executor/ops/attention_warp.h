@@ -63,7 +63,7 @@ struct AttendWarps {
         device::copy_rows<kWarps, kStep>(warp, a.v_of(kv_head), key, v);
         State<Warp>& state = registers[warp];
         if (seen.of_warp[warp.index()].any(key, kStep))
-          device::multiply_rows(warp, q, row_of(warp), k, state.scores);
+          device::multiply_rows(warp, q, first_row<kDown>(warp), k, state.scores);
       });
       group.template warps<kWarps>([&](Warp& warp) {
         if (key + kStep < keys_end) copy_keys(warp, key + kStep);
@@ -79,17 +79,13 @@ struct AttendWarps {
       finish(warp, registers[warp], lse + int64_t{head} * a.tokens + first, valid);
       device::store_rows(
           warp, registers[warp].out,
-          [&](int lane, int m, int half) { return registers[warp].sum[m][lane].x[half]; }, q, row_of(warp),
-          o + head * a.value_dim, a.o_columns, first + row_of(warp), a.tokens, a.value_dim);
+          [&](int lane, int m, int half) { return registers[warp].sum[m][lane].x[half]; }, q,
+          first_row<kDown>(warp), o + head * a.value_dim, a.o_columns, first + first_row<kDown>(warp),
+          a.tokens, a.value_dim);
     });
   }
 
  private:
-  template <typename Warp>
-  static TIDEMARK_DEVICE_INLINE int row_of(const Warp& warp) {
-    return warp.index() * 16 * kDown;
-  }
-
   template <typename Warp>
   static TIDEMARK_DEVICE_INLINE void begin_rows(Warp& warp, State<Warp>& state) {
     device::clear_sums(warp, state.out);
@@ -107,7 +103,8 @@ struct AttendWarps {
   static TIDEMARK_DEVICE_INLINE void hide(Warp& warp, State<Warp>& state, const Seen& seen, int key) {
     warp.each_lane([&](int lane) {
       seen.template each_unseen<kDown, kStep / 8>(
-          lane, row_of(warp), key, [&](int m, int n, int i) { state.scores[m][n][lane].x[i] = -INFINITY; });
+          lane, first_row<kDown>(warp), key,
+          [&](int m, int n, int i) { state.scores[m][n][lane].x[i] = -INFINITY; });
     });
   }
 
@@ -160,7 +157,7 @@ struct AttendWarps {
       warp.each_lane([&](int lane) {
         TIDEMARK_UNROLL
         for (int half = 0; half < 2; ++half) {
-          const int row = row_of(warp) + 16 * m + device::c_row(lane, 2 * half);
+          const int row = first_row<kDown>(warp) + 16 * m + device::c_row(lane, 2 * half);
           float& sum = state.sum[m][lane].x[half];
           if (lane % 4 == 0 && row < valid) to[row] = a.scale * state.top[m][lane].x[half] + logf(sum);
           sum = sum > 0 ? 1 / sum : 0.0f;  // of no keys: zero

@@ -152,6 +152,12 @@ TIDEMARK_DEVICE_INLINE void find_queries(Warp& warp, const WarpAttention& a, int
   });
 }
 
+/// Of a warp's 16 kDown rows in its block.
+template <int kDown, typename Warp>
+TIDEMARK_DEVICE_INLINE int first_row(const Warp& warp) {
+  return warp.index() * 16 * kDown;
+}
+
 /// f(score, m, n, i) of what a lane has of a warp's scores.
 template <int kDown, int kAcross, typename Scores, typename F>
 TIDEMARK_DEVICE_INLINE void each_score(Scores (&scores)[kDown][kAcross], int lane, const F& f) {

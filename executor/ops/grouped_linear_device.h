@@ -2,6 +2,7 @@
 // launch is as large as any routing can need, and what is too much of it returns at once.
 #pragma once
 
+#include "base/divided.h"
 #include "executor/ops/device_operands.h"
 #include "executor/ops/grouped_linear_warp.h"
 #include "graph/cuda_workspace.h"
@@ -74,7 +75,7 @@ void grouped_product(Device& device, const GroupedProduct<T>& product) {
   if constexpr (std::is_same_v<T, Bf16>)
     if (grouped_on_tensor_cores<T>(product.k, product.columns))
       return grouped_product_on_tensor_cores(device, product);
-  const int64_t across = (product.columns + kGroupedTile - 1) / kGroupedTile;
+  const int64_t across = divided(product.columns, kGroupedTile);
   const int64_t blocks = product.slots / kGroupedTile + product.experts;
   device.launch(
       blocks * across, kRowLanes, 4 * GroupedTile::kFloats + 16, TIDEMARK_BODY(Group & group, int64_t index) {
@@ -184,8 +185,8 @@ void grouped_linear_grad_weight_typed(const KernelArgs& args, Device& device) {
   if constexpr (std::is_same_v<T, Bf16>)
     if (grouped_on_tensor_cores<T>(product.outputs, product.inputs))
       return grouped_weight_on_tensor_cores(device, product);
-  const int64_t down = (product.outputs + kGroupedTile - 1) / kGroupedTile;
-  const int64_t across = (product.inputs + kGroupedTile - 1) / kGroupedTile;
+  const int64_t down = divided(product.outputs, kGroupedTile);
+  const int64_t across = divided(product.inputs, kGroupedTile);
   device.launch(
       product.experts * down * across, kRowLanes, 4 * GroupedTile::kFloats,
       TIDEMARK_BODY(Group & group, int64_t index) {

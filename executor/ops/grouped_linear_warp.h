@@ -2,6 +2,7 @@
 // What the next step multiplies arrives during this one.
 #pragma once
 
+#include "base/divided.h"
 #include "executor/device/warp_tile.h"
 #include "executor/ops/grouped_linear_product.h"
 
@@ -122,12 +123,12 @@ struct GroupedWeightWarps : GroupedWarps {
   static constexpr int kShared = 4 * kStepElements;
 
   GroupedWeightGrad<Bf16> p;
+  int down, across;
 
   template <typename Group>
   TIDEMARK_DEVICE void operator()(Group& group, int64_t index) const {
     using Warp = typename Group::Warp;
     const int outputs = static_cast<int>(p.outputs), inputs = static_cast<int>(p.inputs);
-    const int down = (outputs + kSide - 1) / kSide, across = (inputs + kSide - 1) / kSide;
     const int expert = static_cast<int>(index) / (down * across);
     const int row = static_cast<int>(index) / across % down * kSide;
     const int column = static_cast<int>(index) % across * kSide;
@@ -175,7 +176,7 @@ void grouped_product_on_tensor_cores(Device& device, const GroupedProduct<Bf16>&
   const auto run = [&](auto kernel) {
     using Kernel = decltype(kernel);
     kernel.p = p;
-    kernel.across = (p.columns + Kernel::kSide - 1) / Kernel::kSide;
+    kernel.across = divided(p.columns, Kernel::kSide);
     const int64_t blocks = p.slots / Kernel::kSide + p.experts;
     device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * kernel.across,
                                                                   Kernel::shared(p.experts), kernel);
@@ -186,11 +187,12 @@ void grouped_product_on_tensor_cores(Device& device, const GroupedProduct<Bf16>&
 template <typename Device>
 void grouped_weight_on_tensor_cores(Device& device, const GroupedWeightGrad<Bf16>& p) {
   using Kernel = GroupedWeightWarps;
-  const auto sides = [](int64_t n) { return (n + Kernel::kSide - 1) / Kernel::kSide; };
   Kernel kernel;
   kernel.p = p;
-  device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
-      p.experts * sides(p.outputs) * sides(p.inputs), Kernel::kShared, kernel);
+  kernel.down = static_cast<int>(divided(p.outputs, Kernel::kSide));
+  kernel.across = static_cast<int>(divided(p.inputs, Kernel::kSide));
+  device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(p.experts * kernel.down * kernel.across,
+                                                                Kernel::kShared, kernel);
 }
 
 }  // namespace tidemark::ops
