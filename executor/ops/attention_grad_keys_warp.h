@@ -108,29 +108,31 @@ struct AttentionGradKeys {
       query = next_query;
     }
     group.template warps<kWarps>([&](Warp& warp) {
-      const int row = first_row<kDown>(warp);
-      if constexpr (kOfKeys) {
-        const auto scale = [&](int, int, int) { return a.scale; };
-        if (parts.count == 1)
-          device::store_rows(warp, registers[warp].dk, scale, k, row, dk + kv_head * a.dim, a.k_columns,
-                             first + row, a.keys, a.dim);
-        else
-          device::store_sums(warp, registers[warp].dk, scale, parts.dk_of(part, a) + kv_head * a.dim,
-                             a.k_columns, first + row, a.keys, a.dim);
-      }
-      if constexpr (kOfValues) {
-        const auto one = [](int, int, int) { return 1.0f; };
-        if (parts.count == 1)
-          device::store_rows(warp, registers[warp].dv, one, v, row, dv + kv_head * a.value_dim, a.v_columns,
-                             first + row, a.keys, a.value_dim);
-        else
-          device::store_sums(warp, registers[warp].dv, one, parts.dv_of(part, a) + kv_head * a.value_dim,
-                             a.v_columns, first + row, a.keys, a.value_dim);
-      }
+      if constexpr (kOfKeys)
+        store(warp, registers[warp].dk, a.scale, k, first, dk + kv_head * a.dim,
+              parts.dk_of(part, a) + kv_head * a.dim, a.k_columns, a.dim);
+      if constexpr (kOfValues)
+        store(warp, registers[warp].dv, 1.0f, v, first, dv + kv_head * a.value_dim,
+              parts.dv_of(part, a) + kv_head * a.value_dim, a.v_columns, a.value_dim);
     });
   }
 
  private:
+  /// What the warp summed of the block's keys, which begin at `first`: to where it belongs, rounded, or as a
+  /// part of it.
+  template <int kAcross, typename Warp, typename Tile>
+  TIDEMARK_DEVICE_INLINE void store(Warp& warp,
+                                    const typename Warp::template Lanes<device::Sums> (&sums)[kDown][kAcross],
+                                    float scale, Tile tile, int first, Bf16* whole, float* part, int stride,
+                                    int columns) const {
+    const int row = first_row<kDown>(warp);
+    const auto factor = [scale](int, int, int) { return scale; };
+    if (parts.count == 1)
+      device::store_rows(warp, sums, factor, tile, row, whole, stride, first + row, g.forward.keys, columns);
+    else
+      device::store_sums(warp, sums, factor, part, stride, first + row, g.forward.keys, columns);
+  }
+
   static TIDEMARK_DEVICE_INLINE Step step_at(unsigned char* steps, int half) {
     Step at;
     at.q.data = reinterpret_cast<Bf16*>(steps + half * kStepBytes);
