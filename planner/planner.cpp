@@ -1,13 +1,16 @@
 #include "planner/planner.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <future>
 #include <limits>
 
 #include "base/error.h"
 #include "planner/offload/plan.h"
 #include "planner/remat/lower_bound.h"
+#include "planner/remat/moments_bound.h"
 #include "planner/remat/strategy.h"
 
 namespace tidemark {
@@ -118,18 +121,30 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
   SearchControl control;
   control.stop = request.stop;
   control.deadline = deadline(request);
+  // Beside the search and without influence on it: without a deadline the plan must not depend on time.
+  std::atomic<bool> is_enough = false;
+  SearchControl beside;
+  beside.deadline = control.deadline;
+  beside.stop = [&] { return is_enough.load(); };
+  std::future<double> several = std::async(std::launch::async, [&, contested = bound.contested] {
+    return moments_bound(problem.search_graph(), problem.room(budget), contested, beside);
+  });
   std::optional<Choice> choice;
   if (std::isfinite(bound.seconds))
     choice = fastest(problem, chosen, request, budget, bound, control, std::nullopt);
   if (!choice) {
     Choice last = smallest(problem, chosen);
     if (last.candidate.arena_bytes > budget) {
+      is_enough = true;
       result.smallest_feasible_bytes = last.candidate.arena_bytes;
       result.missing_bytes = last.candidate.arena_bytes - budget;
       return result;
     }
     choice = fastest(problem, chosen, request, budget, bound, control, std::move(last));
   }
+  is_enough =
+      (control.stop && control.stop()) || choice->candidate.seconds <= bound.seconds * (1 + kGoodEnough);
+  bound.seconds = std::max(bound.seconds, several.get());
   result.plan = to_plan(graph, request, problem, bound, std::move(*choice));
   result.plan->solve_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -7,6 +7,9 @@
 #include <coin/CglKnapsackCover.hpp>
 #include <coin/CglMixedIntegerRounding2.hpp>
 #include <coin/CglProbing.hpp>
+#include <coin/ClpEventHandler.hpp>
+#include <coin/ClpSimplex.hpp>
+#include <coin/ClpSolve.hpp>
 #include <coin/OsiClpSolverInterface.hpp>
 
 #include <algorithm>
@@ -32,6 +35,24 @@ class Stopper final : public CbcEventHandler {
   int most_iterations_;
 };
 
+class RelaxationStopper final : public ClpEventHandler {
+ public:
+  explicit RelaxationStopper(const SearchControl& control) : control_(&control) {}
+  int event(Event) override { return control_->stopped() ? kStop : -1; }
+  ClpEventHandler* clone() const override { return new RelaxationStopper(*this); }
+
+ private:
+  static constexpr int kStop = 5;
+  const SearchControl* control_;
+};
+
+/// The largest cost, in which the solver counts: its tolerances are absolute.
+double unit_of(const IntegerProgram& program) {
+  double unit = 0;
+  for (const IntegerProgram::Column& c : program.columns) unit = std::max(unit, c.cost);
+  return unit > 0 ? unit : 1;
+}
+
 void load(const IntegerProgram& program, double unit, OsiClpSolverInterface& solver) {
   CoinPackedMatrix matrix(false, 0, 0);
   matrix.setDimensions(0, static_cast<int>(program.columns.size()));
@@ -52,6 +73,24 @@ void load(const IntegerProgram& program, double unit, OsiClpSolverInterface& sol
   for (int c = 0; c < static_cast<int>(program.columns.size()); ++c) solver.setInteger(c);
 }
 
+/// Least cost of the program with its rows in the cost, at these prices.
+double lagrangian(const IntegerProgram& program, std::vector<double> prices) {
+  double bound = 0;
+  std::vector<double> costs;
+  for (const IntegerProgram::Column& c : program.columns) costs.push_back(c.cost);
+  for (size_t r = 0; r < program.rows.size(); ++r) {
+    const IntegerProgram::Row& row = program.rows[r];
+    const double side = prices[r] > 0 ? row.lower : row.upper;
+    if (prices[r] == 0 || std::isinf(side)) continue;
+    bound += prices[r] * side;
+    for (const IntegerProgram::Entry& e : row.entries)
+      costs[static_cast<size_t>(e.column)] -= prices[r] * e.factor;
+  }
+  for (size_t c = 0; c < costs.size(); ++c)
+    bound += costs[c] * (costs[c] > 0 ? program.columns[c].lower : program.columns[c].upper);
+  return bound;
+}
+
 template <typename Generator>
 void add_cuts(CbcModel& model, Generator generator, const char* name) {
   model.addCutGenerator(&generator, -1, name);
@@ -61,9 +100,7 @@ void add_cuts(CbcModel& model, Generator generator, const char* name) {
 
 CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_iterations,
                          const SearchControl& control) {
-  double unit = 0;
-  for (const IntegerProgram::Column& c : program.columns) unit = std::max(unit, c.cost);
-  if (unit == 0) unit = 1;
+  const double unit = unit_of(program);
   OsiClpSolverInterface solver;
   solver.messageHandler()->setLogLevel(0);
   load(program, unit, solver);
@@ -104,6 +141,24 @@ CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_
   answer.bound = done ? (answer.columns ? model.getObjValue() * unit : cutoff)
                       : std::min(cutoff, model.getBestPossibleObjValue() * unit);
   return answer;
+}
+
+double relaxed_bound_with_cbc(const IntegerProgram& program, int most_iterations,
+                              const SearchControl& control) {
+  const double unit = unit_of(program);
+  OsiClpSolverInterface solver;
+  solver.messageHandler()->setLogLevel(0);
+  load(program, unit, solver);
+  ClpSimplex& model = *solver.getModelPtr();
+  model.setLogLevel(0);
+  model.setMaximumIterations(most_iterations);
+  RelaxationStopper stopper(control);
+  model.passInEventHandler(&stopper);
+  ClpSolve usual;
+  model.initialSolve(usual);
+  std::vector<double> prices(model.dualRowSolution(), model.dualRowSolution() + program.rows.size());
+  for (double& price : prices) price *= unit;
+  return lagrangian(program, std::move(prices));
 }
 
 }  // namespace tidemark

@@ -20,4 +20,9 @@ struct CbcAnswer {
 CbcAnswer solve_with_cbc(const IntegerProgram& program, double cutoff, int most_iterations,
                          const SearchControl& control);
 
+/// What no solution costs less than, even in fractions. True to rounding wherever the solver stops: it is the
+/// sum that the prices of the rows prove, whatever these are.
+double relaxed_bound_with_cbc(const IntegerProgram& program, int most_iterations,
+                              const SearchControl& control);
+
 }  // namespace tidemark

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "planner/remat/moment.h"
+
 namespace tidemark {
 namespace {
 
@@ -27,6 +29,7 @@ class MomentSearch {
     look_at(count - 1);
     while (static_cast<int64_t>(found_.size()) < most && refine()) {
     }
+    std::sort(best_.contested.begin(), best_.contested.end());
     return best_;
   }
 
@@ -36,10 +39,9 @@ class MomentSearch {
     if (!added) return;
     Moment moment(graph_, static_cast<OpId>(op));
     if (moment.kept_bytes() <= room_) return;
-    MomentBound bound = moment.bound(room_);
-    at->second = bound.seconds;
-    if (once_ + bound.seconds <= best_.seconds) return;
-    best_ = {once_ + bound.seconds, static_cast<OpId>(op), std::move(bound)};
+    at->second = moment.bound(room_).seconds;
+    best_.seconds = std::max(best_.seconds, once_ + at->second);
+    best_.contested.push_back(static_cast<OpId>(op));
   }
 
   /// Halves the gap beside the highest moment that has one. Whether there was any.

@@ -2,16 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
-#include "planner/remat/moment.h"
 #include "planner/remat/search_graph.h"
 
 namespace tidemark {
 
 struct LowerBound {
-  double seconds = 0;   ///< of one step; infinite where no order fits
-  OpId moment = kNone;  ///< the op at whose first run it was proven; kNone: every op runs once
-  MomentBound proof;    ///< that moment's
+  double seconds = 0;  ///< of one step; infinite where no order fits
+  /// Ops, ascending, of those looked at, at whose first run there is no room for all that is read behind it.
+  std::vector<OpId> contested;
 };
 
 /// The best bound of remat/moment.h over the ops of the step: all of a small graph; of a large one some

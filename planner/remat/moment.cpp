@@ -6,6 +6,20 @@
 
 namespace tidemark {
 
+int64_t operand_bytes(const SearchGraph& graph, OpId op) {
+  const SearchGraph::Op& o = graph.ops[static_cast<size_t>(op)];
+  int64_t bytes = o.workspace;
+  for (const auto* operands : {&o.reads, &o.makes})
+    for (ValueId v : *operands) bytes += graph.values[static_cast<size_t>(v)].bytes;
+  std::vector<ValueId> shared;
+  for (const SearchGraph::Share& s : o.shares) {
+    if (std::count(shared.begin(), shared.end(), s.out)) continue;
+    shared.push_back(s.out);
+    bytes -= graph.values[static_cast<size_t>(s.out)].bytes;
+  }
+  return bytes;
+}
+
 Moment::Moment(const SearchGraph& graph, OpId op) : cut_(make_cut(graph, op)) {}
 
 std::vector<Moment::Place> Moment::find_places(const SearchGraph& graph, OpId op) {
@@ -40,19 +54,10 @@ RemakeCut Moment::make_cut(const SearchGraph& graph, OpId op) {
   using Behind = RemakeCut::Behind;
   const SearchGraph::Op& o = graph.ops[static_cast<size_t>(op)];
   const std::vector<Place> places = find_places(graph, op);
+  own_bytes_ = operand_bytes(graph, op);
   std::vector<bool> there(graph.values.size(), false);  // its operands
-  own_bytes_ = o.workspace;
   for (const auto* operands : {&o.reads, &o.makes})
-    for (ValueId v : *operands) {
-      there[static_cast<size_t>(v)] = true;
-      own_bytes_ += graph.values[static_cast<size_t>(v)].bytes;
-    }
-  std::vector<ValueId> shared;
-  for (const SearchGraph::Share& s : o.shares) {
-    if (std::count(shared.begin(), shared.end(), s.out)) continue;
-    shared.push_back(s.out);
-    own_bytes_ -= graph.values[static_cast<size_t>(s.out)].bytes;
-  }
+    for (ValueId v : *operands) there[static_cast<size_t>(v)] = true;
 
   std::vector<Behind> behind(places.size(), Behind::free);
   for (size_t i = 0; i < places.size(); ++i) {

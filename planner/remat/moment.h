@@ -19,6 +19,9 @@ struct MomentBound {
   RemakeChoice beyond;   ///< the best at the same price that needs more bytes than there are
 };
 
+/// Of the op's reads, results and workspace, as little as sharing may leave of them.
+int64_t operand_bytes(const SearchGraph& graph, OpId op);
+
 class Moment {
  public:
   Moment(const SearchGraph& graph, OpId op);
@@ -41,7 +44,7 @@ class Moment {
   static std::vector<Place> find_places(const SearchGraph& graph, OpId op);
   RemakeCut make_cut(const SearchGraph& graph, OpId op);
 
-  int64_t own_bytes_ = 0;  // of the op's operands and workspace, as little as sharing may leave of them
+  int64_t own_bytes_ = 0;  // operand_bytes()
   RemakeCut cut_;
 };
 
