@@ -154,8 +154,10 @@ double relaxed_bound_with_cbc(const IntegerProgram& program, int most_iterations
   model.setMaximumIterations(most_iterations);
   RelaxationStopper stopper(control);
   model.passInEventHandler(&stopper);
-  ClpSolve usual;
-  model.initialSolve(usual);
+  ClpSolve dual;
+  dual.setSolveType(ClpSolve::useDual);  // it asks the stopper, as what Clp may choose to begin with does not
+  dual.setPresolveType(ClpSolve::presolveOn);
+  model.initialSolve(dual);
   std::vector<double> prices(model.dualRowSolution(), model.dualRowSolution() + program.rows.size());
   for (double& price : prices) price *= unit;
   return lagrangian(program, std::move(prices));

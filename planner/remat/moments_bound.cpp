@@ -13,9 +13,8 @@ namespace tidemark {
 
 namespace {
 
-constexpr double kWork = 16'000;  // ops times the square of moments: a second or less
-constexpr double kMoments = 10;   // at most, of a small graph
-constexpr double kMore = 1.4;     // times as many, again and again until the deadline
+constexpr double kWork = 16'000;     // ops times the square of moments: a second or less
+constexpr double kMostMoments = 10;  // more prove hardly more
 constexpr int kIterations = 40'000;
 constexpr double kTolerance = 1e-9;  // of sums of seconds
 
@@ -62,22 +61,13 @@ std::vector<OpId> choose(const SearchGraph& graph, const std::vector<OpId>& way,
 double moments_bound(const SearchGraph& graph, int64_t room, const std::vector<OpId>& contested,
                      const SearchControl& control) {
   const std::vector<OpId> way = longest_way(graph, contested);
-  double bound = 0;
-  size_t last = 1;
-  double work = kWork, limit = kMoments;
-  for (; !control.stopped(); work *= kMore * kMore, limit *= kMore) {
-    const double most = std::min(limit, std::sqrt(work / static_cast<double>(graph.ops.size())));
-    const size_t count = std::min(static_cast<size_t>(most), way.size());
-    if (count > last) {
-      const MomentsProgram program(graph, choose(graph, way, count), room);
-      const double seconds =
-          program.seconds_once() + relaxed_bound_with_cbc(program.program(), kIterations, control);
-      if (std::isfinite(seconds)) bound = std::max(bound, seconds * (1 - kTolerance));
-    }
-    last = count;
-    if (!control.deadline || count == way.size()) break;
-  }
-  return bound;
+  const double most = std::min(kMostMoments, std::sqrt(kWork / static_cast<double>(graph.ops.size())));
+  const size_t count = std::min(static_cast<size_t>(most), way.size());
+  if (count < 2 || control.stopped()) return 0;
+  const MomentsProgram program(graph, choose(graph, way, count), room);
+  const double seconds =
+      program.seconds_once() + relaxed_bound_with_cbc(program.program(), kIterations, control);
+  return std::isfinite(seconds) ? seconds * (1 - kTolerance) : 0;
 }
 
 #else
