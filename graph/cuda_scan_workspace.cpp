@@ -10,8 +10,10 @@
 namespace tidemark::cuda {
 namespace {
 
+constexpr int64_t kChunk = 8;  ///< bf16 that move at once
+
 int64_t decays_bytes(const OpView& op) {
-  return rounded(8 * static_cast<int64_t>(op.attributes().numbers("decays").size()));
+  return rounded((8 + 4) * static_cast<int64_t>(op.attributes().numbers("decays").size()));
 }
 
 /// Of x, B and C, input `xbc`.
@@ -41,12 +43,26 @@ int64_t outer_slices(int64_t left, int64_t right) {
   return divided(right, outer_width(left));
 }
 
+int64_t retention_part(int64_t values) {
+  return divided(divided(values, divided(values, kMostLeft)), kChunk) * kChunk;
+}
+
 int64_t retention_workspace(const OpView& op) {
   return decays_bytes(op);
 }
 
 RetentionGradSpace retention_grad_space(const OpView& op) {
-  return {decays_bytes(op), rounded(op.in(1).bytes())};
+  const TensorType& q = op.in(1);
+  const int64_t heads = static_cast<int64_t>(op.attributes().numbers("decays").size());
+  const int64_t values = op.in(3).shape[1] / heads;
+  const bool in_parts = q.dtype == DType::bf16 && retention_part(values) < values;
+  return {decays_bytes(op), rounded((in_parts ? 2 : 1) * q.bytes())};
+}
+
+bool ssd_on_tensor_cores(const OpView& op, int xbc) {
+  const Ssd s(op, xbc);
+  return op.in(xbc).dtype == DType::bf16 && s.columns % kChunk == 0 && s.states % kChunk == 0 &&
+         s.states <= kMostSsd && s.columns <= kMostSsd;
 }
 
 int64_t ssd_scan_workspace(const OpView& op) {
@@ -54,7 +70,24 @@ int64_t ssd_scan_workspace(const OpView& op) {
   return rounded(4 * 2 * s.rows * s.heads);  // of each row and head its step and decay
 }
 
+SsdGradSpace ssd_grad_space(const OpView& op) {
+  const Ssd s(op, 1);
+  const int64_t chunks = op.in(6).shape[0], group_heads = s.heads / s.groups;
+  // Sets where windows of 64 rows alone are too few blocks for a GPU.
+  const int64_t wanted = std::clamp<int64_t>(512 / (divided(s.rows, 64) * s.groups), 1, 16);
+  SsdGradSpace space;
+  space.row_heads = s.rows * s.heads;
+  space.set_heads = divided(group_heads, wanted);
+  space.sets = divided(group_heads, space.set_heads);
+  space.matrix = s.rows * s.groups * s.states;
+  space.states = op.in(6).shape.elements();
+  space.chunk_heads = chunks * s.heads;
+  space.of_d = row_parts(s.rows) * s.heads;
+  return space;
+}
+
 int64_t ssd_scan_grad_workspace(const OpView& op) {
+  if (ssd_on_tensor_cores(op, 1)) return rounded(4 * ssd_grad_space(op).floats());
   const Ssd s(op, 1);
   const int64_t slices = outer_slices(s.states, s.columns), chunks = op.in(6).shape[0];
   const int64_t sequences = op.in(7).shape[0] - 1;

@@ -12,8 +12,14 @@ namespace tidemark::cuda {
 int64_t outer_width(int64_t left);
 int64_t outer_slices(int64_t left, int64_t right);
 
+/// Rows of a state of which a block on tensor cores has some columns, at most.
+inline constexpr int kMostLeft = 256;
+/// Columns of v that dq and dk are summed over at a time there: whole chunks.
+int64_t retention_part(int64_t values);
+
+/// The heads' decays and their logarithms.
 int64_t retention_workspace(const OpView& op);
-/// The heads' decays; then dq and dk, each as large as q.
+/// The same; then dq and dk, each as large as q, or twice that where bf16 is summed over parts of v.
 struct RetentionGradSpace {
   int64_t decays_bytes = 0, query_bytes = 0;
 
@@ -21,8 +27,21 @@ struct RetentionGradSpace {
 };
 RetentionGradSpace retention_grad_space(const OpView& op);
 
+/// Whether tensor cores take x, B and C, input `xbc`: bf16 in rows of whole chunks, neither states nor
+/// columns of a head too many.
+inline constexpr int kMostSsd = 128;
+bool ssd_on_tensor_cores(const OpView& op, int xbc);
 int64_t ssd_scan_workspace(const OpView& op);
 int64_t ssd_scan_grad_workspace(const OpView& op);
+/// Of the gradient on tensor cores, in floats: each row's and head's numbers come five times; then dB and dC,
+/// sums apart of sets of a group's heads; the gradients of the states after chunks; of each chunk and head
+/// three numbers, and parts of dD.
+struct SsdGradSpace {
+  int64_t row_heads = 0, sets = 0, set_heads = 0, matrix = 0, states = 0, chunk_heads = 0, of_d = 0;
+
+  int64_t floats() const { return 5 * row_heads + 2 * sets * matrix + states + 3 * chunk_heads + of_d; }
+};
+SsdGradSpace ssd_grad_space(const OpView& op);
 
 /// Rows of a head that wkv7 has in shared memory at once, and between two states that its gradient makes
 /// again.

@@ -113,10 +113,6 @@ class SerialWarp {
   static float exp2(float x) { return std::exp2(x); }
 
  private:
-  static float half_of(uint32_t pair, int half) {
-    return to_float(Bf16{static_cast<uint16_t>(pair >> 16 * half)});
-  }
-
   int index_;
   bool backwards_;
   std::vector<SerialCopy>* pending_;

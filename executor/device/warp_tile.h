@@ -89,6 +89,28 @@ TIDEMARK_DEVICE_INLINE void load_b(Warp& warp, SharedTile<kColumns> tile, int k,
   });
 }
 
+/// A bf16 of a register's two.
+TIDEMARK_HOST_DEVICE inline float half_of(uint32_t pair, int half) {
+  return to_float(Bf16{static_cast<uint16_t>(pair >> 16 * half)});
+}
+
+/// A[:, k] times factor(lane, k), rounded.
+template <typename Warp, typename Factor>
+TIDEMARK_DEVICE_INLINE void scale_a(Warp& warp, typename Warp::template Lanes<Pairs>& a,
+                                    const Factor& factor) {
+  warp.each_lane([&](int lane) {
+    TIDEMARK_UNROLL
+    for (int i = 0; i < 4; i += 2) {
+      const float first = factor(lane, a_k(lane, i, 0)), second = factor(lane, a_k(lane, i, 1));
+      TIDEMARK_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        uint32_t& pair = a[lane].x[i + half];
+        pair = Warp::pair(first * half_of(pair, 0), second * half_of(pair, 1));
+      }
+    }
+  });
+}
+
 template <int kDown, int kAcross, typename Warp>
 TIDEMARK_DEVICE_INLINE void clear_sums(Warp& warp,
                                        typename Warp::template Lanes<Sums> (&sums)[kDown][kAcross]) {
@@ -131,12 +153,14 @@ TIDEMARK_DEVICE_INLINE void multiply_rows(Warp& warp, SharedTile<kColumns> a, in
   add_tiles<kColumns, false, true>(warp, a, row, b, 0, sums);
 }
 
-/// sums += x b, x rounded to bf16: what C's fragments hold becomes A's without leaving the lane.
-template <int kDown, int kInner, int kAcross, int kColumns, typename Warp>
-TIDEMARK_DEVICE_INLINE void add_product(Warp& warp, typename Warp::template Lanes<Sums> (&x)[kDown][kInner],
+/// sums += x b, x rounded to bf16: what C's fragments hold becomes A's without leaving the lane. b lies in
+/// its tile as it is or transposed.
+template <bool kBTransposed = false, int kDown, int kInner, int kAcross, int kColumns, typename Warp>
+TIDEMARK_DEVICE_INLINE void add_product(Warp& warp,
+                                        const typename Warp::template Lanes<Sums> (&x)[kDown][kInner],
                                         SharedTile<kColumns> b,
                                         typename Warp::template Lanes<Sums> (&sums)[kDown][kAcross]) {
-  static_assert(8 * kAcross <= kColumns);
+  static_assert(8 * (kBTransposed ? kInner : kAcross) <= kColumns);
   TIDEMARK_UNROLL
   for (int k = 0; k < kInner; k += 2) {
     typename Warp::template Lanes<Pairs> a[kDown];
@@ -151,7 +175,7 @@ TIDEMARK_DEVICE_INLINE void add_product(Warp& warp, typename Warp::template Lane
     TIDEMARK_UNROLL
     for (int n = 0; n < kAcross; n += 2) {
       typename Warp::template Lanes<Pairs> of_b;
-      load_b<false>(warp, b, 8 * k, 8 * n, of_b);
+      load_b<kBTransposed>(warp, b, 8 * k, 8 * n, of_b);
       TIDEMARK_UNROLL
       for (int m = 0; m < kDown; ++m) {
         warp.template multiply<0>(a[m], of_b, sums[m][n]);
@@ -247,7 +271,32 @@ TIDEMARK_DEVICE_INLINE void store_rows(Warp& warp,
   });
 }
 
-/// The same in f32, straight to memory.
+/// Rows of sums that stand transposed, [16 columns, 16 rows], to to(row), where that is not null. What
+/// value(row, column, sum) returns is stored, by way of `staged`, which the warp has for its own.
+template <typename Warp, typename Value, typename To>
+TIDEMARK_DEVICE_INLINE void store_transposed(Warp& warp, SharedTile<16> staged,
+                                             const typename Warp::template Lanes<Sums>& first,
+                                             const typename Warp::template Lanes<Sums>& second, int columns,
+                                             const Value& value, const To& to) {
+  warp.sync();
+  warp.each_lane([&](int lane) {
+    TIDEMARK_UNROLL
+    for (int part = 0; part < 2; ++part) TIDEMARK_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const int row = 8 * part + c_column(lane, i), column = c_row(lane, i);
+      store(staged.at(row, column), value(row, column, (part ? second : first)[lane].x[i]));
+    }
+  });
+  warp.sync();
+  warp.each_lane([&](int lane) {
+    const int row = lane / 2, column = lane % 2 * kChunk;
+    Bf16* const at = to(row);
+    if (at && column < columns)
+      *reinterpret_cast<Chunk*>(at + column) = *reinterpret_cast<const Chunk*>(staged.at(row, column));
+  });
+}
+
+/// Rows in f32, straight to memory.
 template <int kDown, int kAcross, typename Warp, typename Factor>
 TIDEMARK_DEVICE_INLINE void store_sums(Warp& warp,
                                        const typename Warp::template Lanes<Sums> (&sums)[kDown][kAcross],

@@ -167,8 +167,6 @@ TIDEMARK_DEVICE_INLINE void each_score(Scores (&scores)[kDown][kAcross], int lan
   for (int i = 0; i < 4; ++i) f(scores[m][n][lane].x[i], m, n, i);
 }
 
-inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
-
 /// Widths of keys and values that kernels are made for; narrower heads are filled up with zeros.
 template <int kDim_, int kValueDim_>
 struct HeadWidths {

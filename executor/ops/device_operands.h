@@ -14,6 +14,8 @@ namespace tidemark::ops {
 #define TIDEMARK_TYPED(type, kernel, ...) \
   ((type).dtype == DType::bf16 ? kernel<Bf16>(__VA_ARGS__) : kernel<float>(__VA_ARGS__))
 
+inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
+
 /// Lanes of a block that works on a row.
 inline constexpr int kRowLanes = 256;
 /// Of one that works on fewer columns, whole warps.

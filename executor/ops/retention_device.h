@@ -1,7 +1,8 @@
-// Retention on a device, as the recurrence that it is.
+// Retention on a device, as the recurrence that it is; of bf16 in whole chunks, on tensor cores.
 #pragma once
 
 #include "executor/ops/outer_scan_device.h"
+#include "executor/ops/outer_scan_warp.h"
 
 namespace tidemark::ops {
 
@@ -33,6 +34,14 @@ struct DeviceRetention {
   HeadColumns<T> q, k, v;
   OuterShape by_values;  ///< [keys, values]
 
+  /// What a row's sum over v is multiplied with, from the sum of its scores.
+  TIDEMARK_HOST_DEVICE float normalizer(int64_t row, int64_t head, float scores) const {
+    const int32_t* const begins = by_values.cu_seqlens;
+    const int64_t place = row - begins[device::sequence_at(begins, by_values.sequences + 1, row)];
+    const double sum = (1 - pow(decays[head], static_cast<double>(place + 1))) / (1 - decays[head]);
+    const double root = sqrt(sum), size = fabs(static_cast<double>(scores)) / root;
+    return static_cast<float>(1 / (root * device::smaller(5e4, device::larger(1.0, size))));
+  }
   TIDEMARK_HOST_DEVICE float key(int64_t row, int64_t head, int64_t i) const {
     return scale * k(row, head, i);
   }
@@ -89,12 +98,10 @@ struct RetentionForward : OuterScan {
   }
 };
 
-/// What a row's sum over v is multiplied with, from the sum of its scores: the state's column for ones.
+/// The sums of scores: the state's column for ones.
 template <typename T>
 struct RetentionScores : RetentionForward<T> {
   using RetentionForward<T>::r;
-  const int32_t* cu_seqlens = nullptr;
-  int64_t entries = 0;
   float* normalizer = nullptr;
 
   TIDEMARK_HOST_DEVICE float right(int64_t, int64_t, int64_t) const { return 1; }
@@ -102,12 +109,7 @@ struct RetentionScores : RetentionForward<T> {
     this->save(row, head, i, r.v.columns, state);
   }
   TIDEMARK_HOST_DEVICE void out(int64_t row, int64_t head, int64_t, float scores) const {
-    const double decay = r.decays[head];
-    const int64_t place = row - cu_seqlens[device::sequence_at(cu_seqlens, entries, row)];
-    const double decays = (1 - pow(decay, static_cast<double>(place + 1))) / (1 - decay);
-    const double root = sqrt(decays), size = fabs(static_cast<double>(scores)) / root;
-    normalizer[row * r.heads + head] =
-        static_cast<float>(1 / (root * device::smaller(5e4, device::larger(1.0, size))));
+    normalizer[row * r.heads + head] = r.normalizer(row, head, scores);
   }
 };
 
@@ -126,16 +128,74 @@ struct RetentionValues : RetentionForward<T> {
   }
 };
 
+/// Rows of whole chunks of bf16, which tensor cores take.
+template <typename T>
+bool on_tensor_cores(const DeviceRetention<T>& r) {
+  return std::is_same_v<T, Bf16> && r.k.columns % device::kChunk == 0 && r.v.columns % device::kChunk == 0 &&
+         r.k.columns <= cuda::kMostLeft;
+}
+
+/// An operand's columns of a head from `first` on.
+inline HeadOperand head_operand(const HeadColumns<Bf16>& x, int64_t first, int64_t columns) {
+  const auto int_of = [](int64_t n) { return static_cast<int>(n); };
+  return {x.at, int_of(x.heads * x.columns), int_of(first), int_of(x.columns), 1, int_of(columns)};
+}
+inline HeadOperand head_operand(const HeadColumns<Bf16>& x) {
+  return head_operand(x, 0, x.columns);
+}
+
+/// With the decays' logarithms, behind the decays.
+template <typename Device>
+OuterProducts retention_products(Device& device, const DeviceRetention<Bf16>& r) {
+  const double* const decays = r.decays;
+  auto* const logs = reinterpret_cast<float*>(r.decays + r.heads);
+  device.each(
+      r.heads, TIDEMARK_BODY(int64_t i) { logs[i] = static_cast<float>(log2(decays[i])); });
+  OuterProducts s;
+  s.sequences = static_cast<int>(r.by_values.sequences);
+  s.heads = static_cast<int>(r.heads);
+  s.rows = static_cast<int>(r.rows);
+  s.chunk_rows = static_cast<int>(std::min(r.rows, r.chunk_rows));
+  s.cu_seqlens = r.by_values.cu_seqlens;
+  s.log_decays = logs;
+  return s;
+}
+
+template <typename Device>
+void retention_on_tensor_cores(Device& device, const DeviceRetention<Bf16>& r, Bf16* o, float* normalizer,
+                               float* states) {
+  OuterProducts s = retention_products(device, r);
+  s.query = head_operand(r.q);
+  s.left = head_operand(r.k);
+  s.into.common = r.scale;
+  s.states = states;
+  s.state_columns = static_cast<int>(r.v.columns) + 1;
+  OuterProducts scores = s;
+  scores.sums = normalizer;
+  scores.out_stride = s.heads;
+  scores.first_state_column = s.state_columns - 1;
+  outer_products<false>(device, scores);
+  device.each(
+      r.rows * r.heads,
+      TIDEMARK_BODY(int64_t i) { normalizer[i] = r.normalizer(i / r.heads, i % r.heads, normalizer[i]); });
+  s.right = head_operand(r.v);
+  s.out_of.of = normalizer;
+  s.out = o;
+  s.out_stride = s.right.stride;
+  outer_products<false>(device, s);
+}
+
 template <typename T, typename Device>
 void retention_typed(const KernelArgs& args, Device& device) {
   const DeviceRetention<T> r = device_retention<T>(args, device, 0, 3);
   float* const states = args.out<float>(2);
   device.zero(states, 4 * r.saved(1, 0, 0, 0));
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (on_tensor_cores(r))
+      return retention_on_tensor_cores(device, r, args.out<T>(0), args.out<float>(1), states);
   RetentionScores<T> scores;
   scores.r = r;
   scores.states = states;
-  scores.cu_seqlens = r.by_values.cu_seqlens;
-  scores.entries = r.by_values.sequences + 1;
   scores.normalizer = args.out<float>(1);
   outer_scan<false>(device, outer_shape(args, 3, r.heads, r.k.columns, 1), scores);
   RetentionValues<T> values;
@@ -185,18 +245,52 @@ struct RetentionGradient : OuterScan {
   }
 };
 
-// dq and dk may be stored over q and k, which the other scans read: they wait in the workspace.
+/// Where v has more columns than a kernel takes, dq and dk are sums in f32 over parts of them.
+template <typename Device>
+void retention_grad_on_tensor_cores(Device& device, const DeviceRetention<Bf16>& r,
+                                    const HeadColumns<Bf16>& dout, const float* normalizer, void* dq,
+                                    void* dk, Bf16* dv) {
+  const OuterProducts all = retention_products(device, r);
+  const int64_t values = r.v.columns, width = cuda::retention_part(values);
+  const auto to = [&](OuterProducts& s, void* out) {
+    (width < values ? reinterpret_cast<void*&>(s.sums) : reinterpret_cast<void*&>(s.out)) = out;
+    s.out_stride = s.right.stride;
+  };
+  for (int64_t first = 0; first < values; first += width) {
+    const int64_t columns = std::min(width, values - first);
+    OuterProducts s = all;
+    s.adds = first > 0;
+    s.query = head_operand(dout, first, columns);
+    s.left = head_operand(r.v, first, columns);
+    s.right = head_operand(r.k);
+    s.out_of = {normalizer, r.scale};
+    to(s, dq);
+    outer_products<false>(device, s);
+    std::swap(s.query, s.left);
+    s.right = head_operand(r.q);
+    s.into.of = normalizer;
+    s.out_of = {nullptr, r.scale};
+    to(s, dk);
+    outer_products<true>(device, s);
+  }
+  OuterProducts s = all;
+  s.query = head_operand(r.k);
+  s.left = head_operand(r.q);
+  s.right = head_operand(dout);
+  s.into = {normalizer, r.scale};
+  s.out = dv;
+  s.out_stride = s.right.stride;
+  outer_products<true>(device, s);
+}
+
 template <typename T, typename Device>
-void retention_grad_typed(const KernelArgs& args, Device& device) {
+void retention_grad_scans(const KernelArgs& args, Device& device, const DeviceRetention<T>& r,
+                          const HeadColumns<T>& dout, const float* normalizer, T* dq, T* dk) {
   using Scan = RetentionGradient<T>;
-  const DeviceRetention<T> r = device_retention<T>(args, device, 1, 6);
-  const cuda::RetentionGradSpace space = cuda::retention_grad_space(args.op);
   Scan scan;
   scan.r = r;
-  scan.dout = {args.in<T>(0), r.heads, r.v.columns};
-  scan.normalizer = args.in<float>(4);
-  auto* const dq = reinterpret_cast<T*>(static_cast<std::byte*>(args.workspace) + space.decays_bytes);
-  auto* const dk = reinterpret_cast<T*>(reinterpret_cast<std::byte*>(dq) + space.query_bytes);
+  scan.dout = dout;
+  scan.normalizer = normalizer;
   const OuterShape by_keys = outer_shape(args, 6, r.heads, r.v.columns, r.k.columns);
   scan.columns = r.k.columns;
   scan.query_is = Scan::kOutput;
@@ -217,14 +311,38 @@ void retention_grad_typed(const KernelArgs& args, Device& device) {
   scan.factor = 1;
   scan.to = args.out<T>(2);
   outer_scan<true>(device, r.by_values, scan);
+}
 
-  T* const dq_out = args.out<T>(0);
-  T* const dk_out = args.out<T>(1);
+template <typename From, typename T, typename Device>
+void move_gradients(Device& device, int64_t n, const From* dq_from, const From* dk_from, T* dq, T* dk) {
   device.each(
-      args.op.in(1).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        dq_out[i] = dq[i];
-        dk_out[i] = dk[i];
+      n, TIDEMARK_BODY(int64_t i) {
+        device::store(dq + i, device::to_float(dq_from[i]));
+        device::store(dk + i, device::to_float(dk_from[i]));
       });
+}
+
+// dq and dk may be stored over q and k, which the other scans read: they wait in the workspace.
+template <typename T, typename Device>
+void retention_grad_typed(const KernelArgs& args, Device& device) {
+  const DeviceRetention<T> r = device_retention<T>(args, device, 1, 6);
+  const HeadColumns<T> dout{args.in<T>(0), r.heads, r.v.columns};
+  const float* const normalizer = args.in<float>(4);
+  const cuda::RetentionGradSpace space = cuda::retention_grad_space(args.op);
+  std::byte* const dq = static_cast<std::byte*>(args.workspace) + space.decays_bytes;
+  std::byte* const dk = dq + space.query_bytes;
+  const auto move = [&](const auto* dq_from, const auto* dk_from) {
+    move_gradients(device, args.op.in(1).shape.elements(), dq_from, dk_from, args.out<T>(0), args.out<T>(1));
+  };
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (on_tensor_cores(r)) {
+      retention_grad_on_tensor_cores(device, r, dout, normalizer, dq, dk, args.out<T>(2));
+      if (cuda::retention_part(r.v.columns) < r.v.columns)
+        return move(reinterpret_cast<const float*>(dq), reinterpret_cast<const float*>(dk));
+      return move(reinterpret_cast<const T*>(dq), reinterpret_cast<const T*>(dk));
+    }
+  retention_grad_scans(args, device, r, dout, normalizer, reinterpret_cast<T*>(dq), reinterpret_cast<T*>(dk));
+  move(reinterpret_cast<const T*>(dq), reinterpret_cast<const T*>(dk));
 }
 
 template <typename Device>

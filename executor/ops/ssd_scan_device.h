@@ -1,4 +1,5 @@
-// Mamba-2's scan (Dao & Gu 2024) on a device, as the recurrence that it is.
+// Mamba-2's scan (Dao & Gu 2024) on a device, as the recurrence that it is; of bf16 in whole chunks, on
+// tensor cores.
 #pragma once
 
 #include "executor/ops/ssd_scan_device_rows.h"
@@ -43,6 +44,22 @@ struct SsdOutput : SsdForward<T> {
   }
 };
 
+template <typename Device>
+void ssd_scan_on_tensor_cores(Device& device, const DeviceSsd<Bf16>& s, const OuterShape& shape, Bf16* y,
+                              float* states) {
+  set_exponents(device, s, shape);
+  const SsdOperands operands(s);
+  OuterProducts p = ssd_products(s, shape);
+  p.query = operands.c;
+  p.left = operands.b;
+  p.right = operands.x;
+  p.into.of = s.delta;
+  p.keeps = s.d;
+  p.out = y;
+  p.states = states;
+  outer_products<false>(device, p);
+}
+
 template <typename T, typename Device>
 void ssd_scan_typed(const KernelArgs& args, Device& device) {
   SsdOutput<T> scan;
@@ -51,7 +68,11 @@ void ssd_scan_typed(const KernelArgs& args, Device& device) {
   scan.y = args.out<T>(0);
   scan.states = args.out<float>(1);
   device.zero(scan.states, 4 * scan.s.saved(1, 0, 0, 0));
-  outer_scan<false>(device, outer_shape(args, 5, scan.s.heads, scan.s.states, scan.s.columns), scan);
+  const OuterShape shape = outer_shape(args, 5, scan.s.heads, scan.s.states, scan.s.columns);
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (cuda::ssd_on_tensor_cores(args.op, 0))
+      return ssd_scan_on_tensor_cores(device, scan.s, shape, scan.y, scan.states);
+  outer_scan<false>(device, shape, scan);
 }
 
 template <typename Device>

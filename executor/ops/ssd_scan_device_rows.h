@@ -2,6 +2,7 @@
 #pragma once
 
 #include "executor/ops/outer_scan_device.h"
+#include "executor/ops/outer_scan_warp.h"
 #include "executor/ops/selective_scan_device_rows.h"
 
 namespace tidemark::ops {
@@ -18,7 +19,7 @@ struct DeviceSsd {
   const float* dt_bias = nullptr;
   float dt_min = 0, dt_max = 0;
   float* delta = nullptr;  ///< [rows, heads], as the next
-  float* decay = nullptr;
+  float* decay = nullptr;  ///< or, on tensor cores, the exponents of OuterProducts
 
   int64_t group_heads() const { return heads / groups; }
   TIDEMARK_HOST_DEVICE float x(int64_t row, int64_t head, int64_t p) const {
@@ -71,6 +72,56 @@ DeviceSsd<T> device_ssd(const KernelArgs& args, Device& device, int first) {
         s.decay[i] = expf(delta * s.a(head));
       });
   return s;
+}
+
+/// Of the operands on tensor cores, in place of the decays.
+template <typename Device>
+void set_exponents(Device& device, const DeviceSsd<Bf16>& s, const OuterShape& shape) {
+  device.each(
+      divided(s.rows, s.chunk_rows) * s.heads, TIDEMARK_BODY(int64_t lane) {
+        const int64_t head = lane % s.heads, begin = lane / s.heads * s.chunk_rows;
+        const int64_t end = device::smaller(begin + s.chunk_rows, s.rows);
+        int64_t sequence = device::sequence_at(shape.cu_seqlens, shape.sequences + 1, begin);
+        const double a = static_cast<double>(s.a(head)) * 1.4426950408889634;
+        double exponent = 0;
+        for (int64_t row = begin; row < end; ++row) {
+          for (; shape.cu_seqlens[sequence + 1] <= row; ++sequence) exponent = 0;
+          exponent += a * static_cast<double>(s.delta[row * s.heads + head]);
+          s.decay[row * s.heads + head] = static_cast<float>(exponent);
+        }
+      });
+}
+
+/// B, C and x are what a scan's operands are made of.
+struct SsdOperands {
+  HeadOperand x, b, c;
+
+  explicit SsdOperands(const DeviceSsd<Bf16>& s) {
+    const auto int_of = [](int64_t n) { return static_cast<int>(n); };
+    x = {s.xbc, int_of(s.stride), 0, int_of(s.columns), 1, int_of(s.columns)};
+    b = {s.xbc,
+         int_of(s.stride),
+         int_of(s.heads * s.columns),
+         int_of(s.states),
+         int_of(s.group_heads()),
+         int_of(s.states)};
+    c = b;
+    c.first += int_of(s.groups * s.states);
+  }
+};
+
+/// What all scans have.
+inline OuterProducts ssd_products(const DeviceSsd<Bf16>& s, const OuterShape& shape) {
+  OuterProducts p;
+  p.sequences = static_cast<int>(shape.sequences);
+  p.heads = static_cast<int>(s.heads);
+  p.rows = static_cast<int>(s.rows);
+  p.chunk_rows = static_cast<int>(std::min(s.rows, s.chunk_rows));
+  p.cu_seqlens = shape.cu_seqlens;
+  p.exponents = s.decay;
+  p.state_columns = static_cast<int>(s.columns);
+  p.out_stride = static_cast<int>(s.heads * s.columns);
+  return p;
 }
 
 }  // namespace tidemark::ops

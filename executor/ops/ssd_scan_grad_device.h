@@ -1,12 +1,12 @@
-// The gradient of Mamba-2's scan on a device. With h the states and G the gradients of the states after a
-// row, a head has dx from G^T B, a group dC from its heads' h dy and dB from their G x. What a row's decay
-// receives, the sum of G decay h over a state, follows from products that are there anyway: it is what the
-// row's and later y have of earlier rows, less what they have of rows from this one on. That sum over the
-// rows that follow begins anew where a state was saved.
+// The gradient of Mamba-2's scan on a device, as scans; on tensor cores in chunks. With h the states and G
+// the gradients of the states after a row, a head has dx from G^T B, a group dC from its heads' h dy and dB
+// from their G x. What a row's decay receives, the sum of G decay h over a state, follows from products that
+// are there anyway: it is what the row's and later y have of earlier rows, less what they have of rows from
+// this one on. That sum over the rows that follow begins anew where a state was saved.
 #pragma once
 
-#include "executor/ops/column_sum_device.h"
 #include "executor/ops/ssd_scan_device.h"
+#include "executor/ops/ssd_scan_grad_chunks.h"
 
 namespace tidemark::ops {
 
@@ -194,8 +194,10 @@ template <typename T, typename Device>
 void ssd_scan_grad_typed(const KernelArgs& args, Device& device) {
   const DeviceSsd<T> s = device_ssd<T>(args, device, 1);
   const OuterShape shape = outer_shape(args, 7, s.heads, s.states, s.columns);
-  const SsdGradients<T> g = ssd_gradients(args, s, shape);
   if (!args.op.has_in(8)) device.zero(args.outputs[1], args.op.out(1).bytes());
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (cuda::ssd_on_tensor_cores(args.op, 1)) return ssd_scan_grad_on_tensor_cores(args, device, s, shape);
+  const SsdGradients<T> g = ssd_gradients(args, s, shape);
   ssd_group_scan<T, false>(args, device, s, g.dc);
   ssd_group_scan<T, true>(args, device, s, g.db);
   SsdRead<T> read;
@@ -203,17 +205,7 @@ void ssd_scan_grad_typed(const KernelArgs& args, Device& device) {
   read.group_heads = s.group_heads();
   read.g = g;
   outer_scan<false>(device, shape, read);
-  device.each(
-      cuda::row_parts(s.rows) * s.heads, TIDEMARK_BODY(int64_t i) {
-        const int64_t part = i / s.heads, head = i % s.heads;
-        const int64_t end = device::smaller(s.rows, (part + 1) * cuda::kPartRows);
-        float sum = 0;
-        for (int64_t row = part * cuda::kPartRows; row < end; ++row)
-          for (int64_t p = 0; p < s.columns; ++p)
-            sum =
-                fmaf(device::to_float(g.dy[(row * s.heads + head) * s.columns + p]), s.x(row, head, p), sum);
-        g.of_d[i] = sum;
-      });
+  ssd_of_d(device, s, g.dy, g.of_d);
   SsdWritten<T> written;
   written.s = s;
   written.g = g;
@@ -221,19 +213,8 @@ void ssd_scan_grad_typed(const KernelArgs& args, Device& device) {
   outer_scan<true>(device, shape, written);
   ssd_steps_back(device, shape, s, g, args.out<T>(1) + args.op.attributes().integer("first_column"));
 
-  const int64_t per_row = s.groups * s.states;
-  device.each(
-      s.rows * per_row, TIDEMARK_BODY(int64_t i) {
-        T* const to = g.dxbc + i / per_row * s.stride + s.heads * s.columns + i % per_row;
-        device::store(to, g.db[i]);
-        device::store(to + per_row, g.dc[i]);
-      });
-  const auto sum_up = [&](const float* parts, int64_t rows, int output) {
-    sum_columns<float, float>(device, parts, rows, s.heads, s.heads, nullptr, args.out<float>(output));
-  };
-  sum_up(g.of_a, shape.sequences, 2);
-  sum_up(g.of_d, cuda::row_parts(s.rows), 3);
-  sum_up(g.of_dt_bias, shape.sequences, 4);
+  ssd_store_group(device, s, g.db, g.dc, 1, 0, g.dxbc);
+  ssd_sum_up(args, device, s, g.of_a, g.of_d, g.of_dt_bias, shape.sequences);
 }
 
 template <typename Device>

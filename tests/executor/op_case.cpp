@@ -274,12 +274,12 @@ void OpCase::check_on(OpDevice& device, const std::vector<Values>& expected, dou
   check_aliases(result, {.device = &device});
 }
 
-void OpCase::check(const std::vector<Values>& expected, double relative) const {
+void OpCase::check(const std::vector<Values>& expected, double relative, double on_devices) const {
   if (relative == 0) relative = dtype_ == DType::bf16 ? 8e-3 : 1e-5;
   SCOPED_TRACE(kind_ + " in " + std::string(name_of(dtype_)));
   check_on_cpu(expected, relative);
   for (const auto& device : op_devices())
-    if (device->has(kind_)) check_on(*device, expected, relative);
+    if (device->has(kind_)) check_on(*device, expected, on_devices > 0 ? on_devices : relative);
 }
 
 }  // namespace tidemark::test
