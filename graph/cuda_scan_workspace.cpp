@@ -96,7 +96,14 @@ int64_t ssd_scan_grad_workspace(const OpView& op) {
                   slices * s.heads * (3 * s.rows + chunks) + s.heads * (row_parts(s.rows) + 2 * sequences)));
 }
 
+bool wkv7_on_tensor_cores(const OpView& op, int r) {
+  constexpr int64_t kMostColumns = 64;
+  const int64_t columns = op.in(r).shape[1] / op.attributes().integer("heads");
+  return op.in(r).dtype == DType::bf16 && columns % kChunk == 0 && columns <= kMostColumns;
+}
+
 Wkv7GradSpace wkv7_grad_space(const OpView& op) {
+  if (wkv7_on_tensor_cores(op, 1)) return {};
   const int64_t columns = op.in(1).shape[1] / op.attributes().integer("heads");
   const int64_t chunk_rows = std::min(op.in(1).shape[0], op.attributes().integer("chunk_rows"));
   return {divided(chunk_rows, kWkv7Rows) * columns * columns, chunk_rows * columns};

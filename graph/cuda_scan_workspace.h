@@ -43,11 +43,14 @@ struct SsdGradSpace {
 };
 SsdGradSpace ssd_grad_space(const OpView& op);
 
+/// Whether tensor cores take r, input `r`, and those like it: bf16 in rows of whole chunks, heads not too
+/// wide.
+bool wkv7_on_tensor_cores(const OpView& op, int r);
 /// Rows of a head that wkv7 has in shared memory at once, and between two states that its gradient makes
 /// again.
 inline constexpr int64_t kWkv7Rows = 8;
-/// In floats, of a head of a sequence: the states before the pieces of a chunk; of each of its rows the
-/// product of state and `a`.
+/// In floats, of a head of a sequence, but on tensor cores: the states before the pieces of a chunk; of each
+/// of its rows the product of state and `a`.
 struct Wkv7GradSpace {
   int64_t pieces = 0, alongs = 0;
 };

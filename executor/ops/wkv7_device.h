@@ -1,8 +1,10 @@
-// RWKV-7's recurrence (Peng et al. 2025) on a device: a block has a head of a sequence, a lane one of its
-// values, whose row of the state depends on no other.
+// RWKV-7's recurrence (Peng et al. 2025) on a device, on tensor cores where they take it, or as it is written
+// down: a block has a head of a sequence, a lane one of its values, whose row of the state depends on no
+// other.
 #pragma once
 
 #include "executor/ops/wkv7_device_rows.h"
+#include "executor/ops/wkv7_warp.h"
 
 namespace tidemark::ops {
 
@@ -13,6 +15,8 @@ void wkv7_typed(const KernelArgs& args, Device& device) {
   T* const y = args.out<T>(0);
   float* const states = args.out<float>(1);
   device.zero(states, 4 * s.saved(1, 0));
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (cuda::wkv7_on_tensor_cores(args.op, 0)) return wkv7_on_tensor_cores(device, s, y, states);
   const int64_t n = s.columns, stride = s.stride();
   device.launch(
       s.sequences * s.heads, lanes_for(n), 4 * (n * stride + Wkv7Tile::floats(stride)),

@@ -1,34 +1,14 @@
-// The gradient of RWKV-7's recurrence on a device: chunk by chunk from the last. The states before every few
-// rows are made again; within those rows each follows from the one after it, as the decay, at least 0.54, is
-// undone: of so few rows that what is lost stays small.
+// The gradient of RWKV-7's recurrence on a device, on tensor cores where they take it, or row by row: chunk
+// by chunk from the last. The states before every few rows are made again; within those rows each follows
+// from the one after it, as the decay, at least 0.54, is undone: of so few rows that what is lost stays
+// small.
 #pragma once
 
 #include "executor/ops/column_sum_device.h"
-#include "executor/ops/wkv7_device_rows.h"
+#include "executor/ops/wkv7_grad_device_rows.h"
+#include "executor/ops/wkv7_grad_warp.h"
 
 namespace tidemark::ops {
-
-template <typename T>
-struct DeviceWkv7Grad {
-  DeviceWkv7<T> s;
-  const T* dy = nullptr;
-  const float* states = nullptr;
-  const T* dr_acc = nullptr;  ///< here and below, null: zero
-  const T* dk_acc = nullptr;
-  const T* dv_acc = nullptr;
-  const T* da_acc = nullptr;
-  T* dr = nullptr;
-  T* dw = nullptr;
-  T* dk = nullptr;
-  T* dv = nullptr;
-  T* da = nullptr;
-  float* of_k_k = nullptr;  ///< [sequences, heads * columns], as the next
-  float* of_k_a = nullptr;
-  float* pieces = nullptr;    ///< of each block, the state before every piece of a chunk
-  float* alongs = nullptr;    ///< and of each row the state before it times its `a`
-  int64_t pieces_floats = 0;  ///< of a block, as the next
-  int64_t alongs_floats = 0;
-};
 
 /// A block's shared memory. `parts`: what lanes of the same column (or value) found, [kinds, parts, columns].
 struct Wkv7GradShared {
@@ -140,30 +120,21 @@ TIDEMARK_DEVICE void store_wkv7_row(Group& group, const DeviceWkv7Grad<T>& g, co
     return fmaf(m.sum(Kind::kB, i), rate_of(i), -m.sum(Kind::kA, i));
   };
   const float dot = group.template sum<float>(n, [&](int64_t i) { return ddirection(i) * tile.a[at + i]; });
-  const float inverse = tile.inverse_norm[t], along = inverse < 1 / kWkv7LeastNorm ? dot : 0.0f;
-  const auto plus = [&](const T* acc, int64_t i, float x) {
-    return acc ? device::to_float(acc[from + i]) + x : x;
-  };
   group.each(n, [&](int64_t i) {
-    const float key = device::to_float(s.k[from + i]), rate = rate_of(i), closed = 1.0f - rate;
-    const float open = device::sigmoid(device::to_float(s.w[from + i]));
-    const float replaced = device::to_float(s.k_a[head * n + i]), dk = m.sum(Kind::kKey, i);
-    const float minus_direction = tile.a[at + i];
-    // The part of the direction's gradient along the direction moves it not.
-    const float dscaled = inverse * fmaf(-minus_direction, along, ddirection(i));
-    const float drate = fmaf(-m.sum(Kind::kB, i), minus_direction, dk * key * replaced);
-    const float dlog_decay = m.sum(Kind::kDecay, i) * tile.decay[at + i];
-    m.of_k_k[i] = fmaf(key, dscaled, m.of_k_k[i]);
-    m.of_k_a[i] = fmaf(dk * key, -closed, m.of_k_a[i]);
-    const float dkey =
-        fmaf(dk, fmaf(-closed, replaced, 1.0f), dscaled * device::to_float(s.k_k[head * n + i]));
-    const float dr = plus(g.dr_acc, i, m.sum(Kind::kR, i)), dv = plus(g.dv_acc, i, m.sum(Kind::kValue, i));
-    const float dk_sum = plus(g.dk_acc, i, dkey), da = plus(g.da_acc, i, drate * rate * closed);
-    device::store(g.dr + from + i, dr);
-    device::store(g.dw + from + i, dlog_decay * kWkv7LogDecay * open * (1.0f - open));
-    device::store(g.dk + from + i, dk_sum);
-    device::store(g.dv + from + i, dv);
-    device::store(g.da + from + i, da);
+    const Wkv7RowOperands of{device::to_float(s.k[from + i]),
+                             rate_of(i),
+                             device::sigmoid(device::to_float(s.w[from + i])),
+                             device::to_float(s.k_k[head * n + i]),
+                             device::to_float(s.k_a[head * n + i]),
+                             tile.a[at + i],
+                             tile.inverse_norm[t]};
+    const Wkv7RowGradients found =
+        wkv7_row_gradients(of, m.sum(Kind::kB, i), m.sum(Kind::kKey, i),
+                           m.sum(Kind::kDecay, i) * tile.decay[at + i], ddirection(i), dot);
+    m.of_k_k[i] += found.k_k;
+    m.of_k_a[i] += found.k_a;
+    store_wkv7_gradients(g, from + i, m.sum(Kind::kR, i), found);
+    device::store(g.dv + from + i, plus_so_far(g.dv_acc, from + i, m.sum(Kind::kValue, i)));
   });
 }
 
@@ -207,31 +178,9 @@ TIDEMARK_DEVICE void reverse_wkv7_chunk(Group& group, const DeviceWkv7Grad<T>& g
   }
 }
 
-template <typename T>
-DeviceWkv7Grad<T> device_wkv7_grad(const KernelArgs& args) {
-  DeviceWkv7Grad<T> g;
-  g.s = device_wkv7<T>(args, 1, 9);
-  g.dy = args.in<T>(0);
-  g.states = args.in<float>(8);
-  const T** const starts[] = {&g.dr_acc, &g.dk_acc, &g.dv_acc, &g.da_acc};
-  for (int i = 0; i < 4; ++i) *starts[i] = args.op.has_in(10 + i) ? args.in<T>(10 + i) : nullptr;
-  T** const outputs[] = {&g.dr, &g.dw, &g.dk, &g.dv, &g.da};
-  for (int i = 0; i < 5; ++i) *outputs[i] = args.out<T>(i);
-  const cuda::Wkv7GradSpace space = cuda::wkv7_grad_space(args.op);
-  const int64_t sums = g.s.sequences * g.s.heads * g.s.columns;
-  g.of_k_k = static_cast<float*>(args.workspace);
-  g.of_k_a = g.of_k_k + sums;
-  g.pieces = g.of_k_a + sums;
-  g.alongs = g.pieces + g.s.sequences * g.s.heads * space.pieces;
-  g.pieces_floats = space.pieces;
-  g.alongs_floats = space.alongs;
-  return g;
-}
-
 template <typename T, typename Device>
-void wkv7_grad_typed(const KernelArgs& args, Device& device) {
+void wkv7_grad_recurrence(Device& device, const DeviceWkv7Grad<T>& g) {
   using Group = typename Device::Group;
-  const DeviceWkv7Grad<T> g = device_wkv7_grad<T>(args);
   const int64_t heads = g.s.heads, n = g.s.columns, stride = g.s.stride();
   device.launch(
       g.s.sequences * heads, kRowLanes, Wkv7GradShared::bytes(n, stride),
@@ -252,7 +201,17 @@ void wkv7_grad_typed(const KernelArgs& args, Device& device) {
           g.of_k_a[block * n + i] = m.of_k_a[i];
         });
       });
-  const int64_t columns = heads * n;
+}
+
+template <typename T, typename Device>
+void wkv7_grad_typed(const KernelArgs& args, Device& device) {
+  const DeviceWkv7Grad<T> g = device_wkv7_grad<T>(args);
+  if (cuda::wkv7_on_tensor_cores(args.op, 1)) {
+    if constexpr (std::is_same_v<T, Bf16>) wkv7_grad_on_tensor_cores(device, g);
+  } else {
+    wkv7_grad_recurrence(device, g);
+  }
+  const int64_t columns = g.s.heads * g.s.columns;
   sum_columns<float, T>(device, g.of_k_k, g.s.sequences, columns, columns, nullptr, args.out<T>(5));
   sum_columns<float, T>(device, g.of_k_a, g.s.sequences, columns, columns, nullptr, args.out<T>(6));
 }
