@@ -54,16 +54,20 @@ double unit_of(const IntegerProgram& program) {
 }
 
 void load(const IntegerProgram& program, double unit, OsiClpSolverInterface& solver) {
-  CoinPackedMatrix matrix(false, 0, 0);
-  matrix.setDimensions(0, static_cast<int>(program.columns.size()));
-  std::vector<double> lower, upper, cost, row_lower, row_upper;
+  std::vector<int> rows, columns;
+  std::vector<double> factors, lower, upper, cost, row_lower, row_upper;
   for (const IntegerProgram::Row& row : program.rows) {
-    CoinPackedVector entries(false);
-    for (const IntegerProgram::Entry& e : row.entries) entries.insert(e.column, e.factor);
-    matrix.appendRow(entries);
+    for (const IntegerProgram::Entry& e : row.entries) {
+      rows.push_back(static_cast<int>(row_lower.size()));
+      columns.push_back(e.column);
+      factors.push_back(e.factor);
+    }
     row_lower.push_back(row.lower);
     row_upper.push_back(row.upper);
   }
+  CoinPackedMatrix matrix(false, rows.data(), columns.data(), factors.data(),
+                          static_cast<CoinBigIndex>(rows.size()));
+  matrix.setDimensions(static_cast<int>(program.rows.size()), static_cast<int>(program.columns.size()));
   for (const IntegerProgram::Column& c : program.columns) {
     lower.push_back(c.lower);
     upper.push_back(c.upper);
@@ -156,7 +160,7 @@ double relaxed_bound_with_cbc(const IntegerProgram& program, int most_iterations
   model.passInEventHandler(&stopper);
   ClpSolve dual;
   dual.setSolveType(ClpSolve::useDual);  // it asks the stopper, as what Clp may choose to begin with does not
-  dual.setPresolveType(ClpSolve::presolveOn);
+  dual.setPresolveType(ClpSolve::presolveOff);
   model.initialSolve(dual);
   std::vector<double> prices(model.dualRowSolution(), model.dualRowSolution() + program.rows.size());
   for (double& price : prices) price *= unit;
