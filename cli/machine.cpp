@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -9,6 +11,8 @@
 
 #include "base/cuda_library.h"
 #include "base/units.h"
+#include "executor/cpu/exchange.h"
+#include "executor/cpu/isa.h"
 
 namespace tidemark::cli {
 namespace {
@@ -20,6 +24,23 @@ constexpr int kFailed = -1;  ///< no CUDA error has this number
 /// 13020 -> "13.2", as the driver and the runtime count.
 std::string cuda_version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+constexpr double kOneCache = 100e-9;  ///< s; within a last-level cache a line takes half of that
+
+MachineCheck check_processors() {
+  const std::vector<double> exchange = cpu::exchange_seconds();
+  const std::string name = "processors";
+  if (exchange.empty()) return {name, Status::ok, "1, " + std::string(cpu::isa_name()), {}};
+  const auto [least, most] = std::minmax_element(exchange.begin(), exchange.end());
+  const auto ns = [](double seconds) { return std::to_string(std::lround(1e9 * seconds)); };
+  const std::string range = exchange.size() == 1 ? ns(*most) : ns(*least) + " to " + ns(*most);
+  const std::string found = std::to_string(exchange.size() + 1) + ", " + std::string(cpu::isa_name()) +
+                            "; a line of the cache goes from one to another in " + range + " ns";
+  if (*most < kOneCache) return {name, Status::ok, found, {}};
+  return {name, Status::limited, found + ": not all share a cache",
+          "bind a run to those that do (taskset, lstopo); on a virtual machine, where the host may move "
+          "processors, compare times only of runs that found them as near to one another"};
 }
 
 struct Driver {
@@ -161,8 +182,9 @@ std::string_view name_of(Status status) {
 
 std::vector<MachineCheck> check_machine() {
   const Driver driver;
-  return {check_driver(driver), check_devices(driver), check_runtime(driver), check_blas(),
-          check_cupti(),        check_counters(),      check_nccl(),          check_peers(driver)};
+  return {check_processors(),    check_driver(driver), check_devices(driver),
+          check_runtime(driver), check_blas(),         check_cupti(),
+          check_counters(),      check_nccl(),         check_peers(driver)};
 }
 
 }  // namespace tidemark::cli

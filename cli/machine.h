@@ -1,4 +1,4 @@
-// What of NVIDIA's software this machine has, found without linking to any of it.
+// What this machine has: processors, and NVIDIA's software, found without linking to any of it.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct MachineCheck {
 
 std::string_view name_of(MachineCheck::Status status);
 
-/// Driver, devices, CUDA runtime, cuBLASLt, CUPTI, access to hardware counters, NCCL, peer access: always all
+/// Processors, driver, devices, CUDA runtime, cuBLASLt, CUPTI, access to hardware counters, NCCL, peer access: always all
 /// of them, in this order.
 std::vector<MachineCheck> check_machine();
 

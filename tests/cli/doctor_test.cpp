@@ -27,8 +27,8 @@ class Doctor : public CommandTest {
 
 TEST_F(Doctor, ChecksAllAndSaysWhatToDo) {
   const auto all = checks();
-  for (const char* name : {"driver", "devices", "CUDA runtime", "cuBLASLt", "CUPTI", "hardware counters",
-                           "NCCL", "peer access"}) {
+  for (const char* name : {"processors", "driver", "devices", "CUDA runtime", "cuBLASLt", "CUPTI",
+                           "hardware counters", "NCCL", "peer access"}) {
     ASSERT_TRUE(all.contains(name)) << name;
     const json& c = all.at(name);
     EXPECT_THAT(c["status"], ::testing::AnyOf("ok", "limited", "missing"));
