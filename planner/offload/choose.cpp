@@ -1,10 +1,11 @@
 #include "planner/offload/choose.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
+#include <tuple>
 
 #include "planner/arena/alignment.h"
+#include "planner/offload/windows.h"
 
 namespace tidemark {
 namespace {
@@ -15,9 +16,13 @@ class Chooser {
       : problem_(problem), room_(room), live_(live_bytes(problem.schedule, kArenaAlignment)), clock_(1, 0) {
     for (double s : problem.step_seconds) clock_.push_back(clock_.back() + s);
     absences_ = find_absences(problem.graph, problem.schedule, problem.kinds, problem.least_bytes);
-    // The longest first: of an absence, the time that its copies have.
+    // The longest first: of an absence, the time that its copies have. Of states the last first: the updates
+    // of the others make room, since they are the last to read their gradients.
+    const auto rank = [&](const Absence& a) {
+      return std::tuple(-free_seconds(a), a.state, a.state ? -a.from : 0);
+    };
     std::stable_sort(absences_.begin(), absences_.end(),
-                     [&](const Absence& a, const Absence& b) { return free_seconds(a) > free_seconds(b); });
+                     [&](const Absence& a, const Absence& b) { return rank(a) < rank(b); });
   }
 
   std::vector<Offload> choose() {
@@ -25,8 +30,7 @@ class Chooser {
     drop_needless();
     for (const Absence* a : picked_) offloads_.push_back(at_its_shortest(*a));
     send_again_only_once_back();
-    lengthen_copies_to_host();
-    lengthen_copies_from_host();
+    if (problem_.link.overlaps) lengthen_copies();
     return in_order_of_time();
   }
 
@@ -37,7 +41,7 @@ class Chooser {
 
   double free_seconds(const Absence& a) const {
     if (!a.state) return at(a.to) - at(a.from + 1);
-    return at(a.from) - at(a.range.begin) + at(a.range.end) - at(a.to + 1);
+    return at(a.range.end) - at(a.range.begin);
   }
   static bool away_at(const Absence& a, int32_t step) {
     return a.state ? step < a.from || step > a.to : a.from < step && step < a.to;
@@ -101,30 +105,12 @@ class Chooser {
     return order;
   }
 
-  void lengthen_copies_to_host() {
-    double free = 0;
-    for (size_t i :
-         sorted([](const Offload&a, const Offload&b) { return a.to_host.begin < b.to_host.begin; })) {
-      const Absence& a = *picked_[i];
-      Offload& o = offloads_[i];
-      free = std::max(free, at(o.to_host.begin)) + problem_.link.seconds(a.bytes);
-      const int32_t most = a.state ? a.range.end : a.to;
-      while (o.to_host.end < most && at(o.to_host.end) < free && live(o.to_host.end) + a.bytes <= room_)
-        live(o.to_host.end++) += a.bytes;
-    }
-  }
-
-  void lengthen_copies_from_host() {
-    double free = std::numeric_limits<double>::infinity();
-    for (size_t i :
-         sorted([](const Offload&a, const Offload&b) { return a.from_host.end > b.from_host.end; })) {
-      const Absence& a = *picked_[i];
-      Offload& o = offloads_[i];
-      free = std::min(free, at(o.from_host.end)) - problem_.link.seconds(a.bytes);
-      const int32_t least = a.state ? a.range.begin : o.to_host.end;
-      while (o.from_host.begin > least && at(o.from_host.begin) > free &&
-             live(o.from_host.begin - 1) + a.bytes <= room_)
-        live(--o.from_host.begin) += a.bytes;
+  void lengthen_copies() {
+    for (const StepRange& range : step_ranges(problem_.graph, problem_.schedule)) {
+      std::vector<AwayValue> values;
+      for (size_t i = 0; i < offloads_.size(); ++i)
+        if (picked_[i]->range == range) values.push_back({picked_[i], &offloads_[i]});
+      lengthen_windows(std::move(values), range, problem_.link, clock_, room_, live_);
     }
   }
 

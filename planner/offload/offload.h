@@ -31,6 +31,7 @@ struct Offload {
 /// several times, or others come between.
 struct StepRange {
   int32_t begin = 0, end = 0;
+  bool operator==(const StepRange&) const = default;
 };
 /// prepare, body and optimizer.
 std::vector<StepRange> step_ranges(const Graph& graph, const Schedule& schedule);

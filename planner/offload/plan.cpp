@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 
+#include "planner/offload/bound.h"
 #include "planner/offload/choose.h"
 
 namespace tidemark {
@@ -39,6 +40,7 @@ class Maker {
       result.missing_bytes = smallest - request_.budget_bytes;
       return result;
     }
+    bound(*best_);
     result.plan = std::move(best_);
     result.smallest_feasible_bytes = result.missing_bytes = 0;
     result.plan->solve_seconds =
@@ -116,11 +118,22 @@ class Maker {
     if (best_ && best_->predicted_seconds <= plan.predicted_seconds) return;
     plan.budget_bytes = request_.budget_bytes;
     if (!plan.offloads.empty()) plan.strategy += " + offload";
-    plan.lower_bound_seconds = std::min(plan.unplanned_seconds, plan.predicted_seconds);
-    plan.gap = plan.lower_bound_seconds > 0 ? plan.predicted_seconds / plan.lower_bound_seconds - 1 : 0;
     finish_plan(graph_, plan);
-    if (request_.progress) request_.progress({"offload", plan.predicted_seconds, plan.lower_bound_seconds});
+    if (request_.progress) request_.progress({"offload", plan.predicted_seconds, plan.unplanned_seconds});
     best_ = std::move(plan);
+  }
+
+  void bound(Plan& plan) const {
+    const SearchGraph graph =
+        make_search_graph(graph_, request_.times.seconds, traits_of(request_.device), request_.micro_batches);
+    int64_t state_bytes = 0;
+    for (const Buffer& b : plan.schedule.buffers)
+      if (b.category == Category::optimizer_state) state_bytes += rounded_up(b.bytes, kArenaAlignment);
+    const int64_t page = request_.device.page_bytes;
+    plan.lower_bound_seconds = offload_lower_bound(
+        graph, request_.budget_bytes / page * page - graph.persistent_bytes, request_.offload, state_bytes,
+        request_.host_link, plan.unplanned_seconds, plan.predicted_seconds);
+    plan.gap = plan.lower_bound_seconds > 0 ? plan.predicted_seconds / plan.lower_bound_seconds - 1 : 0;
   }
 
   const Graph& graph_;

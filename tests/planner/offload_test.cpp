@@ -4,11 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "base/error.h"
+#include "planner/offload/bound.h"
 #include "planner/offload/choose.h"
 #include "planner/planner.h"
+#include "planner/remat/lower_bound.h"
 #include "tests/planner/graphs.h"
 #include "tests/planner/random_graph.h"
 #include "tests/planner/symbolic_run.h"
@@ -70,6 +74,57 @@ TEST(Offload, WhatIsChosenFitsAndReadsWhatItMeansTo) {
   }
   EXPECT_GT(away, 500);
   EXPECT_GT(fitted, 200);
+}
+
+// However values go and come back, the step takes no less than the bound of the room that it needs.
+TEST(Offload, NothingIsFasterThanTheBound) {
+  const Graph graph = test::llama({.layers = 2, .tokens = 64});
+  const Schedule unplanned = make_schedule(graph, program_order(graph), kDevice);
+  int above_unplanned = 0;
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    std::vector<double> op_seconds(graph.ops().size()), seconds;
+    for (double& s : op_seconds) s = 1e-6 * static_cast<double>(random() % 40);
+    for (const Step& step : unplanned.steps) seconds.push_back(op_seconds[static_cast<size_t>(step.op)]);
+    SearchGraph search = make_search_graph(graph, op_seconds, kDevice, 1);
+    for (SearchGraph::Op& op : search.ops) op.recomputable = op.recomputable && random() % 2 == 0;
+    const HostLink link{.bytes_per_second = 1e7 * (1 + seed % 5), .overlaps = seed % 3 > 0};
+    for (int percent : {95, 80, 1}) {
+      Schedule schedule = unplanned;
+      const OffloadProblem problem{graph, unplanned, seconds, link, {}, 1};
+      apply_offloads(graph, choose_offloads(problem, peak(unplanned) * percent / 100), schedule);
+      const double taken = seconds_with_copies(graph, schedule, seconds, 1, link);
+      const double bound = offload_lower_bound(search, peak(schedule) - search.persistent_bytes, {}, 0, link,
+                                               search.seconds_once(), 10 * taken);
+      EXPECT_LE(bound, taken * (1 + 1e-9)) << percent;
+      if (bound > search.seconds_once() * 1.01) ++above_unplanned;
+    }
+  }
+  EXPECT_GT(above_unplanned, 20);
+}
+
+// Nothing can be run again here, so that what is missing has to come back over the link.
+TEST(Offload, TheBoundKnowsHowMuchHasToComeBack) {
+  const Graph graph = test::llama({.layers = 4, .width = 64, .heads = 2, .inner = 160, .tokens = 1024});
+  SearchGraph search = make_search_graph(graph, std::vector<double>(graph.ops().size(), 1e-6), kDevice, 1);
+  for (SearchGraph::Op& op : search.ops) op.recomputable = false;
+  int64_t least = 0;  // as long as nothing leaves
+  for (int64_t step = int64_t{1} << 30; step >= 64; step /= 2)
+    if (!std::isfinite(lower_bound(search, least + step).seconds)) least += step;
+  const int64_t missing = 1'000'000;
+  const double once = search.seconds_once();
+  const auto bound = [&](const HostLink& link, const OffloadKinds& kinds, int64_t state_bytes) {
+    return offload_lower_bound(search, least - missing, kinds, state_bytes, link, once, 100 * once);
+  };
+  const double over_link = static_cast<double>(missing) / 1e9;
+  ASSERT_GT(over_link, once);
+  EXPECT_NEAR(bound({.bytes_per_second = 1e9, .overlaps = true}, {}, 0), over_link, once);
+  EXPECT_NEAR(bound({.bytes_per_second = 1e9, .overlaps = false}, {}, 0), once + 2 * over_link, once);
+  EXPECT_EQ(bound({.bytes_per_second = 1e15, .overlaps = true}, {}, 0), once);
+  // States alone that are fewer than what is missing do not do, however long the step.
+  EXPECT_NEAR(bound({.bytes_per_second = 1e9, .overlaps = true}, {.activations = false}, missing / 2),
+              100 * once, once);
 }
 
 // Whatever a plan's file says, it is refused or it holds.
@@ -168,7 +223,8 @@ TEST_F(OffloadPlan, IsNeverSlowerThanRecomputingAlone) {
       if (alone.plan) {
         EXPECT_LE(with.plan->predicted_seconds, alone.plan->predicted_seconds);
       }
-      EXPECT_GE(with.plan->predicted_seconds, with.plan->unplanned_seconds * (1 - 1e-9));
+      EXPECT_GE(with.plan->predicted_seconds, with.plan->lower_bound_seconds);
+      EXPECT_GE(with.plan->lower_bound_seconds, with.plan->unplanned_seconds * (1 - 1e-9));
       expect_holds(graph_, with.plan->schedule);
       offloaded += with.plan->offloads.empty() ? 0 : 1;
     }
