@@ -30,7 +30,7 @@ class Chooser {
     drop_needless();
     for (const Absence* a : picked_) offloads_.push_back(at_its_shortest(*a));
     send_again_only_once_back();
-    if (problem_.link.overlaps) lengthen_copies();
+    lengthen_copies();
     return in_order_of_time();
   }
 

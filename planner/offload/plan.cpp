@@ -11,7 +11,7 @@
 namespace tidemark {
 namespace {
 
-constexpr int kShares = 2;               // of the way from the budget to the unplanned peak, a base each
+constexpr int kShares = 4;               // of the way from the budget to the unplanned peak, a base each
 constexpr int kTries = 4;                // placing takes room that the choice does not know of
 constexpr int64_t kEffort = 10'000'000;  // of each of many placements
 constexpr int64_t kWorthCopy = 2000;     // a value below this part of the unplanned peak stays

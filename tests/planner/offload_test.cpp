@@ -81,7 +81,7 @@ TEST(Offload, NothingIsFasterThanTheBound) {
   const Graph graph = test::llama({.layers = 2, .tokens = 64});
   const Schedule unplanned = make_schedule(graph, program_order(graph), kDevice);
   int above_unplanned = 0;
-  for (unsigned seed = 0; seed < 30; ++seed) {
+  for (unsigned seed = 0; seed < 12; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
     std::vector<double> op_seconds(graph.ops().size()), seconds;
@@ -101,7 +101,7 @@ TEST(Offload, NothingIsFasterThanTheBound) {
       if (bound > search.seconds_once() * 1.01) ++above_unplanned;
     }
   }
-  EXPECT_GT(above_unplanned, 20);
+  EXPECT_GT(above_unplanned, 10);
 }
 
 // Nothing can be run again here, so that what is missing has to come back over the link.
