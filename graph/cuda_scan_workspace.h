@@ -33,13 +33,13 @@ inline constexpr int kMostSsd = 128;
 bool ssd_on_tensor_cores(const OpView& op, int xbc);
 int64_t ssd_scan_workspace(const OpView& op);
 int64_t ssd_scan_grad_workspace(const OpView& op);
-/// Of the gradient on tensor cores, in floats: each row's and head's numbers come five times; then dB and dC,
+/// Of the gradient on tensor cores, in floats: each row's and head's numbers come six times; then dB and dC,
 /// sums apart of sets of a group's heads; the gradients of the states after chunks; of each chunk and head
 /// three numbers, and parts of dD.
 struct SsdGradSpace {
   int64_t row_heads = 0, sets = 0, set_heads = 0, matrix = 0, states = 0, chunk_heads = 0, of_d = 0;
 
-  int64_t floats() const { return 5 * row_heads + 2 * sets * matrix + states + 3 * chunk_heads + of_d; }
+  int64_t floats() const { return 6 * row_heads + 2 * sets * matrix + states + 3 * chunk_heads + of_d; }
 };
 SsdGradSpace ssd_grad_space(const OpView& op);
 

@@ -18,8 +18,11 @@ struct SsdGroupProducts {
   const float* states = nullptr;     ///< [chunks, heads, states, columns]: before chunks, or dB's: their
                                      ///< gradients after them
   float* out = nullptr;              ///< [sets, rows, groups * states]
-  float* dots = nullptr;             ///< [rows, heads], as the next: y dy, or dB's: x dx / delta
-  float* of_states = nullptr;        ///< dB's: the part of it that comes of the states
+  /// [rows, heads]: what a row reads of rows before it, y dy; or dB's: what rows behind it read of it, over
+  /// its delta. What it reads of itself is apart, `itself`: no decay is between, and it may be so much more
+  /// that rounding it would drown the rest. So are dB's `of_states`, what rows behind the chunk read.
+  float* dots = nullptr;
+  float *itself = nullptr, *of_states = nullptr;
 };
 
 /// kReverse: dB.
@@ -231,7 +234,11 @@ struct SsdGroupWarps {
           const float between = kReverse ? of.other_exponent[j] - exponent : exponent - of.other_exponent[j];
           const float decay = Warp::exp2(sees ? between : -INFINITY);
           const float x = scores[0][n][lane].x[2 * half + k] * decay * (kReverse ? 1.0f : of.other_delta[j]);
-          dot = fmaf(x, state.weights[0][n][lane].x[2 * half + k], dot);
+          const float weight = state.weights[0][n][lane].x[2 * half + k];
+          if (column != row)
+            dot = fmaf(x, weight, dot);
+          else if (kReverse && sees)
+            s.itself[int64_t{row} * s.heads + head] = x * weight;
           float& sum = state.scores[0][n][lane].x[2 * half + k];
           sum = fmaf(x, delta, sum);
         }
@@ -306,9 +313,7 @@ struct SsdGroupWarps {
         }
       });
     }
-    typename Warp::template Lanes<device::RowPair> again = dots;
-    add_dots(warp, block, head, false, dots, s.dots);
-    if (kReverse) add_dots(warp, block, head, true, again, s.of_states);
+    add_dots(warp, block, head, kReverse, dots, kReverse ? s.of_states : s.dots);
   }
   template <typename Warp>
   TIDEMARK_DEVICE_INLINE void clear_of_states(Warp& warp, const Block& block) const {

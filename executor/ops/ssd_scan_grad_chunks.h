@@ -9,7 +9,8 @@ namespace tidemark::ops {
 
 /// What the gradient on tensor cores keeps in the workspace behind DeviceSsd's, as SsdGradSpace has it.
 struct SsdWarpGradients {
-  float *read, *written, *of_states;   ///< [rows, heads]: SsdGroupProducts' dots of dC and of dB
+  float *read, *written;  ///< [rows, heads], as the next: SsdGroupProducts' dots of dC and of dB
+  float *itself, *of_states;
   float *db, *dc;                      ///< [sets, rows, groups * states]
   float* states;                       ///< their gradients, [chunks, heads, states, columns]
   float *through, *of_a, *of_dt_bias;  ///< [chunks, heads]
@@ -21,7 +22,7 @@ struct SsdWarpGradients {
       at += floats;
       return taken;
     };
-    for (float** of : {&read, &written, &of_states}) *of = take(space.row_heads);
+    for (float** of : {&read, &written, &itself, &of_states}) *of = take(space.row_heads);
     for (float** of : {&db, &dc}) *of = take(space.sets * space.matrix);
     states = take(space.states);
     for (float** of : {&through, &of_a, &of_dt_bias}) *of = take(space.chunk_heads);
@@ -69,8 +70,9 @@ void ssd_chunk_steps_back(Device& device, const OuterShape& shape, const DeviceS
         }
         for (int64_t row = end; row-- > begin;) {
           const int64_t at = row * s.heads + head;
-          const float delta = s.delta[at], written = g.written[at];
-          following += static_cast<double>(g.read[at] - delta * written);
+          const float delta = s.delta[at], of_states = g.of_states[at];
+          following += static_cast<double>(g.read[at] - delta * g.written[at]);
+          following -= static_cast<double>(delta * of_states);
           // Into its first row a sequence carries nothing that could decay.
           const bool begins = row == shape.cu_seqlens[sequence];
           const float exponent = begins ? 0.0f : static_cast<float>(following);
@@ -80,6 +82,7 @@ void ssd_chunk_steps_back(Device& device, const OuterShape& shape, const DeviceS
           }
           const float step = s.step(row, head), soft = softplus(step);
           const bool within = soft >= s.dt_min && soft <= s.dt_max;
+          const float written = g.itself[at] + g.written[at] + of_states;
           const float dstep = within ? fmaf(exponent, a, written) * device::sigmoid(step) : 0.0f;
           Bf16* const to = ddt + row * s.dt_stride + head;
           device::store(to, device::to_float(*to) + dstep);
@@ -136,6 +139,7 @@ void ssd_scan_grad_on_tensor_cores(const KernelArgs& args, Device& device, const
   q.states = g.states;
   q.out = g.db;
   q.dots = g.written;
+  q.itself = g.itself;
   q.of_states = g.of_states;
   ssd_group_products<true>(device, q);
 
