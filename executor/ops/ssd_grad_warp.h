@@ -235,10 +235,8 @@ struct SsdGroupWarps {
           const float decay = Warp::exp2(sees ? between : -INFINITY);
           const float x = scores[0][n][lane].x[2 * half + k] * decay * (kReverse ? 1.0f : of.other_delta[j]);
           const float weight = state.weights[0][n][lane].x[2 * half + k];
-          if (column != row)
-            dot = fmaf(x, weight, dot);
-          else if (kReverse && sees)
-            s.itself[int64_t{row} * s.heads + head] = x * weight;
+          dot = fmaf(column != row ? x : 0.0f, weight, dot);
+          if (kReverse && column == row && sees) s.itself[int64_t{row} * s.heads + head] = x * weight;
           float& sum = state.scores[0][n][lane].x[2 * half + k];
           sum = fmaf(x, delta, sum);
         }
