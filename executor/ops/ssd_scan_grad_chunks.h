@@ -80,12 +80,8 @@ void ssd_chunk_steps_back(Device& device, const OuterShape& shape, const DeviceS
             following = 0;
             while (sequence > 0 && shape.cu_seqlens[sequence] == row) --sequence;
           }
-          const float step = s.step(row, head), soft = softplus(step);
-          const bool within = soft >= s.dt_min && soft <= s.dt_max;
           const float written = g.itself[at] + g.written[at] + of_states;
-          const float dstep = within ? fmaf(exponent, a, written) * device::sigmoid(step) : 0.0f;
-          Bf16* const to = ddt + row * s.dt_stride + head;
-          device::store(to, device::to_float(*to) + dstep);
+          const float dstep = ssd_step_back(s, row, head, fmaf(exponent, a, written), ddt);
           of_a += static_cast<double>(exponent * delta);
           of_dt_bias += static_cast<double>(dstep);
         }

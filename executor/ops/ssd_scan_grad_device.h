@@ -146,11 +146,7 @@ void ssd_steps_back(Device& device, const OuterShape& shape, const DeviceSsd<T>&
           // Into its first row a sequence carries nothing that could decay.
           const float kept = over_slices(shape, g.kept, s.rows * s.heads, at);
           const float exponent = row == begin ? 0.0f : static_cast<float>(following);
-          const float step = s.step(row, head), soft = softplus(step);
-          const bool within = soft >= s.dt_min && soft <= s.dt_max;
-          const float dstep = within ? fmaf(exponent, a, written + kept) * device::sigmoid(step) : 0.0f;
-          T* const to = ddt + row * s.dt_stride + head;
-          device::store(to, device::to_float(*to) + dstep);
+          const float dstep = ssd_step_back(s, row, head, fmaf(exponent, a, written + kept), ddt);
           of_a += static_cast<double>(exponent * delta);
           of_dt_bias += static_cast<double>(dstep);
         }

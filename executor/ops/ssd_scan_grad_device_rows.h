@@ -6,6 +6,18 @@
 
 namespace tidemark::ops {
 
+/// What a row's step receives where its delta receives `of_delta`; added to ddt.
+template <typename T>
+TIDEMARK_DEVICE_INLINE float ssd_step_back(const DeviceSsd<T>& s, int64_t row, int64_t head, float of_delta,
+                                           T* ddt) {
+  const float step = s.step(row, head), soft = softplus(step);
+  const bool within = soft >= s.dt_min && soft <= s.dt_max;
+  const float dstep = within ? of_delta * device::sigmoid(step) : 0.0f;
+  T* const to = ddt + row * s.dt_stride + head;
+  device::store(to, device::to_float(*to) + dstep);
+  return dstep;
+}
+
 /// dy x of each head, of parts of the rows.
 template <typename T, typename Device>
 void ssd_of_d(Device& device, const DeviceSsd<T>& s, const T* dy, float* of_d) {
