@@ -18,8 +18,8 @@ struct MachineCheck {
 
 std::string_view name_of(MachineCheck::Status status);
 
-/// Processors, driver, devices, CUDA runtime, cuBLASLt, CUPTI, access to hardware counters, NCCL, peer access: always all
-/// of them, in this order.
+/// Processors, driver, devices, CUDA runtime, cuBLASLt, CUPTI, access to hardware counters, NCCL, peer
+/// access: always all of them, in this order.
 std::vector<MachineCheck> check_machine();
 
 }  // namespace tidemark::cli

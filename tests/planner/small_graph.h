@@ -1,13 +1,22 @@
 // Random graphs that are small enough to try out every order of their ops.
 #pragma once
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "graph/graph.h"
+#include "planner/remat/strategy.h"
 
 namespace tidemark::test {
+
+/// Not in a build without CBC.
+inline bool has_integer_program() {
+  const auto& all = strategies();
+  return std::any_of(all.begin(), all.end(),
+                     [](const Strategy* s) { return s->name() == "integer-program"; });
+}
 
 struct SmallGraph {
   Graph graph{"small"};
