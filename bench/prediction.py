@@ -60,13 +60,13 @@ class Bench:
 
     def while_near(self, measure):
         """What `measure` returns, and whether processors were near to one another before and after it."""
-        for attempt in range(self.args.tries):
-            if attempt > 0:
-                time.sleep(5)
-            before, answer = self.near(), measure()
-            if before and self.near():
-                return answer, True
-        return answer, False
+        for _ in range(self.args.tries):
+            if self.near():
+                answer = measure()
+                if self.near():
+                    return answer, True
+            time.sleep(5)
+        return measure(), False
 
     def calibrate(self):
         self.tidemark("calibrate", "--threads", self.args.threads, "--out", self.path("device.json"), "--json")

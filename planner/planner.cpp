@@ -122,7 +122,7 @@ PlanResult make_plan(const Graph& graph, const PlanRequest& request) {
   control.stop = request.stop;
   control.deadline = deadline(request);
   // Beside the search and without influence on it: without a deadline the plan must not depend on time.
-  std::atomic<bool> is_enough = false;
+  std::atomic<bool> is_enough = !std::isfinite(bound.seconds);
   SearchControl beside;
   beside.deadline = control.deadline;
   beside.stop = [&] { return is_enough.load(); };

@@ -36,7 +36,7 @@ class Follower {
         if (s.least_end <= p) live(p) += s.bytes;
       now_ += at(p + 1) - at(p);
     }
-    for (const Sent& s : sent_) s.window->end = std::max(s.least_end, range.end);
+    for (const Sent& s : sent_) s.window->end = range.end;
   }
 
  private:

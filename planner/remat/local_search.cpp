@@ -15,7 +15,7 @@ constexpr int kRoundsOfWhole = 5;        // at least: the end of each says how m
 constexpr int kCoursesAlike = 3;         // then each so many are twice as long
 constexpr int kMostDoublings = 16;
 // Without a deadline there is a second course for graphs of so few ops, so many times above the bound.
-constexpr int64_t kMostAgain = 400;
+constexpr size_t kMostAgain = 400;
 constexpr double kFar = 1.04;
 constexpr int kRoundsOfAll = 2;  // then the best start alone goes on
 constexpr int64_t kQuickPlacement = 50'000'000, kPatientPlacement = 200'000'000;
@@ -34,13 +34,10 @@ class LocalSearch final : public Strategy {
         course(problem, budget, incumbent ? &incumbent->order : nullptr, 0, control);
     if (!best && !incumbent) return std::nullopt;
     // Courses end apart, at small budgets far apart.
-    for (int k = 1; !control.stopped(); ++k) {
+    const bool again = problem.search_graph().ops.size() <= kMostAgain;
+    for (int k = 1; (control.deadline || (again && k == 1)) && !control.stopped(); ++k) {
       const Candidate& from = best ? *best : *incumbent;
-      if (!control.deadline &&
-          (k > 1 || static_cast<int64_t>(problem.search_graph().ops.size()) > kMostAgain ||
-           from.seconds <= kFar * control.good_enough_seconds))
-        break;
-      if (from.seconds <= control.good_enough_seconds) break;
+      if (from.seconds <= (control.deadline ? 1 : kFar) * control.good_enough_seconds) break;
       const std::vector<OpId> start =
           k % 2 == 1 ? squeezed(problem.search_graph(), from.order, control) : from.order;
       std::optional<Candidate> found = course(problem, budget, &start, k, control);

@@ -24,20 +24,10 @@ Moment::Moment(const SearchGraph& graph, OpId op) : cut_(make_cut(graph, op)) {}
 
 std::vector<Moment::Place> Moment::find_places(const SearchGraph& graph, OpId op) {
   std::vector<Place> places(graph.ops.size(), Place::unordered);
-  const auto mark = [&](Place place, std::vector<OpId> SearchGraph::Op::*next) {
-    std::vector<OpId> found = {op};
-    while (!found.empty()) {
-      const OpId id = found.back();
-      found.pop_back();
-      for (OpId n : graph.ops[static_cast<size_t>(id)].*next)
-        if (places[static_cast<size_t>(n)] != place) {
-          places[static_cast<size_t>(n)] = place;
-          found.push_back(n);
-        }
-    }
-  };
-  mark(Place::behind, &SearchGraph::Op::then);
-  mark(Place::before, &SearchGraph::Op::after);
+  const std::vector<bool> before = reached(graph, op, &SearchGraph::Op::after);
+  const std::vector<bool> behind = reached(graph, op, &SearchGraph::Op::then);
+  for (size_t i = 0; i < places.size(); ++i)
+    if (before[i] || behind[i]) places[i] = before[i] ? Place::before : Place::behind;
   places[static_cast<size_t>(op)] = Place::fixed;
   for (size_t i = 0; i < places.size(); ++i) {
     const SearchGraph::Op& o = graph.ops[i];
@@ -88,10 +78,11 @@ int64_t Moment::kept_bytes() const {
 MomentBound Moment::bound(int64_t room) {
   MomentBound best;
   const int64_t left = room - own_bytes_;
-  best.beyond.live = cut_.needs();
-  best.beyond.bytes = cut_.needed_bytes();
-  if (best.beyond.bytes <= left) {
-    best.fitting = best.beyond;
+  RemakeChoice beyond;  // the best at a price that needs more bytes than there are
+  beyond.live = cut_.needs();
+  beyond.bytes = cut_.needed_bytes();
+  if (beyond.bytes <= left) {
+    best.fitting = std::move(beyond);
     return best;
   }
   RemakeChoice smallest = cut_.fewest_bytes();
@@ -102,14 +93,14 @@ MomentBound Moment::bound(int64_t room) {
   best.fitting = std::move(smallest);
   // Between a choice that fits and one that does not, the price at which they cost the same.
   for (int round = 0; round < 60; ++round) {
-    const double fewer = static_cast<double>(best.beyond.bytes - best.fitting.bytes);
-    const double price = std::max(0.0, (best.fitting.seconds - best.beyond.seconds) / fewer);
+    const double fewer = static_cast<double>(beyond.bytes - best.fitting.bytes);
+    const double price = std::max(0.0, (best.fitting.seconds - beyond.seconds) / fewer);
     RemakeCut::Cheapest found = cut_.cheapest(price, 1);
     best.seconds = std::max(best.seconds, found.cost - price * static_cast<double>(left));
     const double line = best.fitting.seconds + price * static_cast<double>(best.fitting.bytes);
     const double cost = found.choice.seconds + price * static_cast<double>(found.choice.bytes);
     if (cost >= line * (1 - 1e-12)) break;
-    (found.choice.bytes <= left ? best.fitting : best.beyond) = std::move(found.choice);
+    (found.choice.bytes <= left ? best.fitting : beyond) = std::move(found.choice);
   }
   return best;
 }

@@ -16,7 +16,6 @@ namespace tidemark {
 struct MomentBound {
   double seconds = 0;    ///< of ops that every order that fits runs again; infinite: none fits
   RemakeChoice fitting;  ///< the best choice at the best price that fits
-  RemakeChoice beyond;   ///< the best at the same price that needs more bytes than there are
 };
 
 /// Of the op's reads, results and workspace, as little as sharing may leave of them.

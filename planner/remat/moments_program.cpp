@@ -10,21 +10,6 @@ namespace {
 
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 
-std::vector<bool> reached(const SearchGraph& graph, OpId from, std::vector<OpId> SearchGraph::Op::*next) {
-  std::vector<bool> reached(graph.ops.size(), false);
-  std::vector<OpId> open = {from};
-  while (!open.empty()) {
-    const OpId id = open.back();
-    open.pop_back();
-    for (OpId n : graph.ops[static_cast<size_t>(id)].*next) {
-      if (reached[static_cast<size_t>(n)]) continue;
-      reached[static_cast<size_t>(n)] = true;
-      open.push_back(n);
-    }
-  }
-  return reached;
-}
-
 }  // namespace
 
 MomentsProgram::MomentsProgram(const SearchGraph& graph, const std::vector<OpId>& moments, int64_t room)

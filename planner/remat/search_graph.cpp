@@ -140,6 +140,21 @@ double SearchGraph::seconds_once() const {
   return seconds;
 }
 
+std::vector<bool> reached(const SearchGraph& graph, OpId op, std::vector<OpId> SearchGraph::Op::*next) {
+  std::vector<bool> reached(graph.ops.size(), false);
+  std::vector<OpId> open = {op};
+  while (!open.empty()) {
+    const OpId id = open.back();
+    open.pop_back();
+    for (OpId n : graph.ops[static_cast<size_t>(id)].*next) {
+      if (reached[static_cast<size_t>(n)]) continue;
+      reached[static_cast<size_t>(n)] = true;
+      open.push_back(n);
+    }
+  }
+  return reached;
+}
+
 SearchGraph make_search_graph(const Graph& graph, const std::vector<double>& op_seconds,
                               const DeviceTraits& device, int micro_batches) {
   return Flattener(graph, op_seconds, device, micro_batches).run();

@@ -45,6 +45,9 @@ struct SearchGraph {
   double seconds_once() const;  ///< of every op run once
 };
 
+/// By op, whether it is reached from `op` along `next` (`after` or `then`), `op` itself left out.
+std::vector<bool> reached(const SearchGraph& graph, OpId op, std::vector<OpId> SearchGraph::Op::*next);
+
 /// `op_seconds` has one entry per op. A value that `prepare` makes in storage of its own counts as living
 /// to the end of the step, which is a phase too long.
 SearchGraph make_search_graph(const Graph& graph, const std::vector<double>& op_seconds,
