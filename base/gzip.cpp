@@ -3,9 +3,12 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
+#include <deque>
+#include <future>
+#include <thread>
+#include <utility>
 
 #include "base/error.h"
 
@@ -56,48 +59,96 @@ size_t GzipReader::read(std::span<std::byte> out) {
   return done;
 }
 
+namespace {
+
+/// What is deflated at a time, and how much of what is before it a piece may refer to.
+constexpr size_t kPiece = 1 << 20, kWindow = 1 << 15;
+/// The highest that is not much slower than the lowest.
+constexpr int kLevel = 3;
+
+struct DeflatedPiece {
+  std::string bytes;
+  uLong crc = 0;  ///< of the text
+  size_t size = 0;
+};
+
+/// Pieces joined are one stream: each but the last ends where a byte does.
+DeflatedPiece deflate_piece(const std::string& text, const std::string& before, bool last) {
+  DeflatedPiece piece{.bytes = {},
+                      .crc = crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()),
+                      .size = text.size()};
+  z_stream z = {};
+  constexpr int kRaw = -15, kMemory = 8;
+  if (deflateInit2(&z, kLevel, Z_DEFLATED, kRaw, kMemory, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
+  if (!before.empty())
+    deflateSetDictionary(&z, reinterpret_cast<const Bytef*>(before.data()), static_cast<uInt>(before.size()));
+  piece.bytes.resize(deflateBound(&z, text.size()) + 64);  // and the marks between pieces
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  z.avail_in = static_cast<uInt>(text.size());
+  z.next_out = reinterpret_cast<Bytef*>(piece.bytes.data());
+  z.avail_out = static_cast<uInt>(piece.bytes.size());
+  deflate(&z, last ? Z_FINISH : Z_SYNC_FLUSH);
+  piece.bytes.resize(z.total_out);
+  deflateEnd(&z);
+  return piece;
+}
+
+}  // namespace
+
+/// Deflating takes longer than making what is deflated, so several pieces are at a time.
 struct GzipWriter::Deflater {
-  z_stream stream = {};
-  std::array<std::byte, kBuffer> out;
+  std::deque<std::future<DeflatedPiece>> pieces;
+  std::string before;
+  uLong crc = 0;
+  uint64_t size = 0;
+
+  static size_t most_pieces() { return std::clamp(std::thread::hardware_concurrency(), 1u, 8u) + 1; }
+
+  void add(std::string text, bool last) {
+    std::string next = text.size() > kWindow ? text.substr(text.size() - kWindow) : text;
+    pieces.push_back(std::async(std::launch::async | std::launch::deferred, deflate_piece, std::move(text),
+                                std::exchange(before, std::move(next)), last));
+  }
+  void take(AtomicFile& to) {
+    const DeflatedPiece piece = pieces.front().get();
+    pieces.pop_front();
+    crc = crc32_combine(crc, piece.crc, static_cast<z_off_t>(piece.size));
+    size += piece.size;
+    to.write(std::as_bytes(std::span(piece.bytes)));
+  }
 };
 
 GzipWriter::GzipWriter(const std::string& path, const std::string& what) : file_(path, what) {
   if (!path.ends_with(".gz")) return;
   deflater_ = std::make_unique<Deflater>();
-  constexpr int kGzip = 15 + 16, kMemory = 8;
-  if (deflateInit2(&deflater_->stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kGzip, kMemory,
-                   Z_DEFAULT_STRATEGY) != Z_OK)
-    throw std::bad_alloc();
+  constexpr char kHeader[] = {'\x1f', '\x8b', Z_DEFLATED, 0, 0, 0, 0, 0, 0, '\x03'};
+  file_.write(std::as_bytes(std::span(kHeader)));
 }
 
-GzipWriter::~GzipWriter() {
-  if (deflater_) deflateEnd(&deflater_->stream);
-}
+GzipWriter::~GzipWriter() = default;
 
 void GzipWriter::write(std::string_view text) {
   pending_ += text;
-  if (pending_.size() >= kBuffer) flush(false);
+  if (pending_.size() >= (deflater_ ? kPiece : kBuffer)) flush(false);
 }
 
 void GzipWriter::flush(bool last) {
   if (!deflater_) {
     file_.write(std::as_bytes(std::span(pending_)));
-  } else {
-    z_stream& z = deflater_->stream;
-    z.next_in = reinterpret_cast<Bytef*>(pending_.data());
-    z.avail_in = static_cast<uInt>(pending_.size());
-    do {
-      z.next_out = reinterpret_cast<Bytef*>(deflater_->out.data());
-      z.avail_out = static_cast<uInt>(deflater_->out.size());
-      deflate(&z, last ? Z_FINISH : Z_NO_FLUSH);
-      file_.write(std::span(deflater_->out).first(deflater_->out.size() - z.avail_out));
-    } while (z.avail_out == 0);
+    pending_.clear();
+    return;
   }
-  pending_.clear();
+  deflater_->add(std::exchange(pending_, {}), last);
+  while (deflater_->pieces.size() >= (last ? 1 : Deflater::most_pieces())) deflater_->take(file_);
 }
 
 void GzipWriter::commit() {
   flush(true);
+  if (deflater_) {
+    const uint32_t trailer[2] = {static_cast<uint32_t>(deflater_->crc),
+                                 static_cast<uint32_t>(deflater_->size)};
+    file_.write(std::as_bytes(std::span(trailer)));
+  }
   file_.commit();
 }
 

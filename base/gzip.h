@@ -46,7 +46,7 @@ class GzipWriter {
   void flush(bool last);
 
   AtomicFile file_;
-  std::unique_ptr<Deflater> deflater_;  ///< empty: plain text
+  std::unique_ptr<Deflater> deflater_;  ///< none: plain text
   std::string pending_;
 };
 

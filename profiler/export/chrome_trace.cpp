@@ -1,8 +1,10 @@
 #include "profiler/export/chrome_trace.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/gzip.h"
@@ -12,7 +14,6 @@ namespace tidemark {
 namespace {
 
 using nlohmann::json;
-using Event = nlohmann::ordered_json;
 
 constexpr int kProcess = 1;
 constexpr int kStepTrack = 1;  ///< the phases' tracks follow
@@ -26,6 +27,64 @@ struct Stretch {
   int32_t first = 0;
   std::vector<int64_t> begins;
   int64_t end = 0;
+};
+
+/// Names in damaged or foreign traces need not be UTF-8.
+std::string text_of(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// A name as it stands in JSON.
+struct Quoted {
+  const Name& name;
+};
+
+/// Events as text. Traces have millions, so none is ever a document of its own.
+class EventText {
+ public:
+  std::string_view str() const { return text_; }
+  void clear() { text_.clear(); }
+
+  EventText& operator<<(std::string_view raw) {
+    text_ += raw;
+    return *this;
+  }
+  EventText& operator<<(int64_t number) {
+    char digits[24];
+    text_.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+    return *this;
+  }
+  EventText& operator<<(Quoted quoted) {
+    text_ += quoted_text(quoted.name.text());
+    if (const int32_t number = quoted.name.number(); number >= 0) {
+      text_.back() = ' ';  // the quote that ends the text
+      *this << "#" << int64_t{number} << "\"";
+    }
+    return *this;
+  }
+  /// The format counts in microseconds; a time of ours needs three decimals.
+  EventText& microseconds(int64_t ns) {
+    const bool negative = ns < 0;
+    const uint64_t size = negative ? -static_cast<uint64_t>(ns) : static_cast<uint64_t>(ns);
+    const uint64_t rest = size % 1000;
+    if (negative) text_ += '-';
+    *this << static_cast<int64_t>(size / 1000);
+    if (rest == 0) return *this;
+    const char decimals[] = {'.', static_cast<char>('0' + rest / 100),
+                             static_cast<char>('0' + rest / 10 % 10), static_cast<char>('0' + rest % 10)};
+    text_.append(decimals, sizeof decimals);
+    return *this;
+  }
+
+ private:
+  const std::string& quoted_text(const std::string& text) {
+    const auto [it, is_new] = quoted_.try_emplace(&text);
+    if (is_new) it->second = text_of(text);
+    return it->second;
+  }
+
+  std::string text_;
+  std::unordered_map<const std::string*, std::string> quoted_;  ///< all equal names share one text
 };
 
 class Exporter {
@@ -62,41 +121,41 @@ class Exporter {
   }
 
  private:
-  /// Names in damaged or foreign traces need not be UTF-8.
-  template <typename Json>
-  static std::string text_of(const Json& value) {
-    return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  /// Begins an event; its text follows, and then end_event().
+  EventText& begin_event() { return event_ << std::exchange(separator_, ",\n"); }
+  void end_event() {
+    event_ << "}";
+    out_.write(event_.str());
+    event_.clear();
   }
 
-  void put(const Event& event) {
-    out_.write(std::exchange(separator_, ",\n"));
-    out_.write(text_of(event));
+  /// The format counts from any origin.
+  int64_t since_origin(int64_t ns) const { return difference(ns, origin_); }
+  /// Of damaged times, too.
+  static int64_t difference(int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
   }
 
-  /// The format counts in microseconds from any origin.
-  double microseconds(int64_t ns) const { return static_cast<double>(ns - origin_) / 1000; }
-
-  void put_name(const char* kind, int track, std::string_view name) {
-    put({{"ph", "M"}, {"name", kind}, {"pid", kProcess}, {"tid", track}, {"args", {{"name", name}}}});
+  void put_name(std::string_view kind, int track, const std::string& name) {
+    begin_event() << R"({"ph":"M","name":")" << kind << R"(","pid":)" << int64_t{kProcess} << R"(,"tid":)"
+                  << int64_t{track} << R"(,"args":{"name":)" << text_of(name) << "}";
+    end_event();
   }
 
   void put_names() {
     put_name("process_name", 0, trace_.metadata().value("model", std::string("tidemark")));
     put_name("thread_name", kStepTrack, "training steps");
     for (int p = 0; p < kPhaseCount; ++p)
-      put_name("thread_name", track_of(static_cast<Phase>(p)), kPhaseNames[static_cast<size_t>(p)]);
+      put_name("thread_name", track_of(static_cast<Phase>(p)),
+               std::string(kPhaseNames[static_cast<size_t>(p)]));
   }
 
-  void put_slice(const Event& name, std::string_view category, int track, int64_t begin, int64_t end,
-                 Event args) {
-    put({{"ph", "X"},
-         {"name", name},
-         {"cat", category},
-         {"pid", kProcess},
-         {"tid", track},
-         {"ts", microseconds(begin)},
-         {"dur", static_cast<double>(end - begin) / 1000},
-         {"args", std::move(args)}});
+  /// A slice; its arguments follow, without the braces around them, and then "}" and end_event().
+  EventText& begin_slice(const Name& name, std::string_view category, int track, int64_t begin, int64_t end) {
+    begin_event() << R"({"ph":"X","name":)" << Quoted{name} << R"(,"cat":")" << category << R"(","pid":)"
+                  << int64_t{kProcess} << R"(,"tid":)" << int64_t{track} << R"(,"ts":)";
+    event_.microseconds(since_origin(begin)) << R"(,"dur":)";
+    return event_.microseconds(difference(end, begin)) << R"(,"args":{)";
   }
 
   void put_run(const Run& run, std::vector<Stretch>& stretches) {
@@ -108,11 +167,13 @@ class Exporter {
     for (size_t i = 0; i < times.size(); ++i) {
       const size_t step = static_cast<size_t>(run.first) + i;
       const ProgramStep& s = trace_.program()[step];
-      Event args = {{"kind", s.kind}, {"module", s.module}, {"training_step", run.training_step}};
-      if (run.micro_batch >= 0) args["micro_batch"] = run.micro_batch;
-      if (s.recompute) args["recompute"] = true;
-      put_slice(s.op, name_of(s.phase), track_of(s.phase), times[i].start_ns, times[i].end_ns,
-                std::move(args));
+      begin_slice(s.op, name_of(s.phase), track_of(s.phase), times[i].start_ns, times[i].end_ns)
+          << R"("kind":)" << Quoted{s.kind} << R"(,"module":)" << Quoted{s.module} << R"(,"training_step":)"
+          << run.training_step;
+      if (run.micro_batch >= 0) event_ << R"(,"micro_batch":)" << int64_t{run.micro_batch};
+      if (s.recompute) event_ << R"(,"recompute":true)";
+      event_ << "}";
+      end_event();
       ++count_.ops;
       put_counters(times[i].start_ns, live_[step]);
       stretch.begins.push_back(times[i].start_ns);
@@ -123,13 +184,12 @@ class Exporter {
   void put_counters(int64_t time, const CategoryBytes& bytes) {
     if (shown_ == bytes) return;
     shown_ = bytes;
-    Event args;
-    for (size_t c = 0; c < kCategoryCount; ++c) args[std::string(kCategoryNames[c])] = bytes[c];
-    put({{"ph", "C"},
-         {"name", "bytes by category"},
-         {"pid", kProcess},
-         {"ts", microseconds(time)},
-         {"args", std::move(args)}});
+    begin_event() << R"({"ph":"C","name":"bytes by category","pid":)" << int64_t{kProcess} << R"(,"ts":)";
+    event_.microseconds(since_origin(time)) << R"(,"args":)";
+    for (size_t c = 0; c < kCategoryCount; ++c)
+      event_ << (c == 0 ? "{\"" : ",\"") << kCategoryNames[c] << "\":" << bytes[c];
+    event_ << "}";
+    end_event();
     ++count_.counters;
   }
 
@@ -153,30 +213,31 @@ class Exporter {
   }
 
   void put_life(const TraceBuffer& b, int64_t begin, int64_t end) {
-    Event event = {
-        {"ph", "b"},
-        {"name", b.name},
-        {"cat", name_of(b.category)},
-        {"id", count_.lives++},
-        {"pid", kProcess},
-        {"tid", kStepTrack},
-        {"ts", microseconds(begin)},
-        {"args",
-         {{"bytes", b.bytes}, {"offset", b.offset}, {"type", b.type}, {"op", b.op}, {"module", b.module}}}};
-    put(event);
-    event["ph"] = "e";
-    event["ts"] = microseconds(end);
-    event.erase("args");
-    put(event);
+    put_life_event("b", b, begin) << R"(,"args":{"bytes":)" << b.bytes << R"(,"offset":)" << b.offset
+                                  << R"(,"type":)" << Quoted{b.type} << R"(,"op":)" << Quoted{b.op}
+                                  << R"(,"module":)" << Quoted{b.module} << "}";
+    end_event();
+    put_life_event("e", b, end);
+    end_event();
+    ++count_.lives;
+  }
+
+  EventText& put_life_event(std::string_view phase, const TraceBuffer& b, int64_t time) {
+    begin_event() << R"({"ph":")" << phase << R"(","name":)" << Quoted{b.name} << R"(,"cat":")"
+                  << name_of(b.category) << R"(","id":)" << count_.lives << R"(,"pid":)" << int64_t{kProcess}
+                  << R"(,"tid":)" << int64_t{kStepTrack} << R"(,"ts":)";
+    return event_.microseconds(since_origin(time));
   }
 
   void put_step(const TrainingStep& s) {
     if (!runs_.contains(s.number)) return;
-    put_slice("step " + std::to_string(s.number), "training step", kStepTrack, s.start_ns, s.end_ns,
-              {{"loss", s.loss},
-               {"grad_norm", s.grad_norm},
-               {"arena_resident_bytes", s.arena_resident_bytes},
-               {"process_resident_bytes", s.process_resident_bytes}});
+    const std::string numbers = text_of({{"loss", s.loss},
+                                         {"grad_norm", s.grad_norm},
+                                         {"arena_resident_bytes", s.arena_resident_bytes},
+                                         {"process_resident_bytes", s.process_resident_bytes}});
+    begin_slice("step " + std::to_string(s.number), "training step", kStepTrack, s.start_ns, s.end_ns)
+        << std::string_view(numbers).substr(1);
+    end_event();
   }
 
   const Trace& trace_;
@@ -184,7 +245,8 @@ class Exporter {
   std::map<int64_t, std::vector<const Run*>> runs_;  ///< by training step
   GzipWriter out_;
   int64_t origin_ = 0;
-  std::string separator_ = "\n";
+  EventText event_;
+  std::string_view separator_ = "\n";
   std::optional<CategoryBytes> shown_;
   ExportedEvents count_;
 };
