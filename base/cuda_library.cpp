@@ -18,6 +18,9 @@ CudaLibrary::CudaLibrary(const std::vector<std::string>& names) {
   for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
     if (const char* root = std::getenv(variable)) add_toolkit(root, folders);
   add_toolkit("/usr/local/cuda", folders);
+  // A program may have loaded one of another version, and two of them do not get along.
+  for (const std::string& name : names)
+    if (!handle_) handle_ = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD);
   for (const std::string& folder : folders)
     for (const std::string& name : names)
       if (!handle_) handle_ = dlopen((folder + name).c_str(), RTLD_LAZY | RTLD_LOCAL);

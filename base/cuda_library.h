@@ -13,7 +13,8 @@ inline const std::vector<std::string> kCuptiNames = {"libcupti.so.13", "libcupti
 /// A shared library that may not be there. It stays loaded: CUDA's do not like to be closed.
 class CudaLibrary {
  public:
-  /// The first of `names` in the loader's path or in CUDA's usual folders.
+  /// The first of `names` that the program has loaded already, or else that is in the loader's path or in
+  /// CUDA's usual folders.
   explicit CudaLibrary(const std::vector<std::string>& names);
 
   explicit operator bool() const { return handle_ != nullptr; }
