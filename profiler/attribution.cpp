@@ -73,9 +73,11 @@ void compare_with_driver(const Trace& trace, const std::vector<int64_t>& live,
   a.device_used_bytes = number("device_used_bytes");
   if (a.device_used_bytes <= 0) return;
   const int64_t time = number("device_used_at_ns");
-  auto then = std::ranges::upper_bound(times, time, {}, &TimeSpan::start_ns);
-  if (then != times.begin()) --then;
-  a.device_explained_bytes = live[static_cast<size_t>(then - times.begin())];
+  // Of traces that do not say it the step that ran then.
+  const auto after = std::ranges::upper_bound(times, time, {}, &TimeSpan::start_ns) - times.begin();
+  int64_t step = m.contains("device_used_step") ? number("device_used_step") : after - 1;
+  step = std::clamp<int64_t>(step, 0, static_cast<int64_t>(live.size()) - 1);
+  a.device_explained_bytes = live[static_cast<size_t>(step)];
   a.device_used_ms = (static_cast<double>(time) - static_cast<double>(times.front().start_ns)) * 1e-6;
   const auto used = static_cast<double>(a.device_used_bytes);
   a.coverage = std::max(0.0, 1 - std::abs(used - static_cast<double>(a.device_explained_bytes)) / used);

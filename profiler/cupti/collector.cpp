@@ -13,6 +13,7 @@
 #include "base/cuda_library.h"
 #include "profiler/cupti/decoder.h"
 #include "profiler/cupti/journal.h"
+#include "profiler/cupti/memory_calls.h"
 #include "profiler/cupti/memory_sampler.h"
 
 namespace tidemark {
@@ -35,8 +36,7 @@ struct Cupti {
   CUptiResult(CUPTIAPI* enable_sources)(uint8_t enable) = nullptr;
 
   /// Returns why not; empty: all are there.
-  std::string load() {
-    const CudaLibrary library(kCuptiNames);
+  std::string load(const CudaLibrary& library) {
     if (!library) return "libcupti.so is not found";
     std::string missing;
     const auto find = [&](auto& function, const char* name) {
@@ -82,7 +82,8 @@ int64_t unix_offset_ns() {
 constexpr size_t kBufferBytes = size_t{8} << 20;
 constexpr size_t kAlignment = 8;  ///< that CUPTI asks for
 
-constexpr CUpti_ActivityKind kMemoryKinds[] = {CUPTI_ACTIVITY_KIND_MEMORY2, CUPTI_ACTIVITY_KIND_MARKER,
+constexpr CUpti_ActivityKind kMemoryKinds[] = {CUPTI_ACTIVITY_KIND_MEMORY2, CUPTI_ACTIVITY_KIND_MEMORY_POOL,
+                                               CUPTI_ACTIVITY_KIND_MARKER,
                                                CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION};
 constexpr CUpti_ActivityKind kWorkKinds[] = {CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL,
                                              CUPTI_ACTIVITY_KIND_MEMCPY,
@@ -96,8 +97,9 @@ constexpr CUpti_ActivityKind kWorkKinds[] = {CUPTI_ACTIVITY_KIND_CONCURRENT_KERN
 
 struct CudaCollector::State {
   Cupti cupti;
-  std::mutex mutex;  ///< CUPTI hands buffers over from threads of its own
+  std::mutex free_mutex;  ///< its own: threads of the program ask for buffers, and must not wait for the disk
   std::vector<void*> free_buffers;
+  std::mutex mutex;  ///< CUPTI hands buffers over from threads of its own
   CudaEventLog log;  ///< what is not in the journal yet
   JournalWriter journal;
   std::string failure;   ///< why the journal ends early
@@ -105,6 +107,11 @@ struct CudaCollector::State {
   uint32_t version = 0;  ///< of CUPTI
   bool recording = false;
   MemorySampler sampler;
+  MemoryCalls calls{[this](const CudaEvent& e) { add(e); },
+                    [this](const char* name) {
+                      const std::lock_guard lock(mutex);
+                      return log.intern(name);
+                    }};
   std::thread flusher;
   std::condition_variable changed;
 
@@ -119,7 +126,7 @@ struct CudaCollector::State {
   static uint64_t CUPTIAPI clock() { return static_cast<uint64_t>(now_ns()); }
 
   void* take_buffer() {
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(free_mutex);
     if (free_buffers.empty()) return std::aligned_alloc(kAlignment, kBufferBytes);
     void* buffer = free_buffers.back();
     free_buffers.pop_back();
@@ -127,13 +134,21 @@ struct CudaCollector::State {
   }
 
   void read_buffer(CUcontext context, uint32_t stream, uint8_t* buffer, size_t valid) {
-    const std::lock_guard lock(mutex);
-    CUpti_Activity* record = nullptr;
-    while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) decode(*record, log, version);
-    keep();
-    size_t lost = 0;
-    if (cupti.dropped(context, stream, &lost) == CUPTI_SUCCESS) dropped += static_cast<int64_t>(lost);
+    {
+      const std::lock_guard lock(mutex);
+      CUpti_Activity* record = nullptr;
+      while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) decode(*record, log, version);
+      keep();
+      size_t lost = 0;
+      if (cupti.dropped(context, stream, &lost) == CUPTI_SUCCESS) dropped += static_cast<int64_t>(lost);
+    }
+    const std::lock_guard lock(free_mutex);
     free_buffers.push_back(buffer);
+  }
+
+  void add(const CudaEvent& e) {
+    const std::lock_guard lock(mutex);
+    log.add(e);
   }
 
   /// With the mutex.
@@ -177,7 +192,8 @@ CudaCollector::State& CudaCollector::state() const {
 
 std::string CudaCollector::start(const Options& options, const nlohmann::json& metadata) {
   State& s = state();
-  if (std::string why = s.cupti.load(); !why.empty()) return why;
+  const CudaLibrary library(kCuptiNames);
+  if (std::string why = s.cupti.load(library); !why.empty()) return why;
   s.cupti.version(&s.version);
   if (s.cupti.enable_sources) s.cupti.enable_sources(1);  // who asked is of use, but not needed
   // The clock of our own traces, so that both can be laid over one another.
@@ -193,6 +209,7 @@ std::string CudaCollector::start(const Options& options, const nlohmann::json& m
       if (std::string why = s.enable(kind); !why.empty()) return why;
   nlohmann::json begin = metadata;
   begin["unix_offset_ns"] = unix_offset_ns();
+  if (const std::string why = s.calls.start(library); !why.empty()) begin["mapped_memory_unseen"] = why;
   s.journal.open(options.journal, begin);
   s.recording = true;
   s.flusher = std::thread([&s] { s.flush_now_and_then(); });
@@ -202,8 +219,7 @@ std::string CudaCollector::start(const Options& options, const nlohmann::json& m
     e.device = device;
     e.start_ns = e.end_ns = time;
     e.bytes = bytes;
-    const std::lock_guard lock(s.mutex);
-    s.log.add(e);
+    s.add(e);
   });
   return {};
 }
@@ -217,6 +233,7 @@ std::string CudaCollector::stop() {
   s.changed.notify_all();
   s.flusher.join();
   s.sampler.stop();
+  s.calls.stop();
   const int64_t offset = unix_offset_ns();
   s.cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
   for (const CUpti_ActivityKind kind : kMemoryKinds) s.cupti.disable(kind);

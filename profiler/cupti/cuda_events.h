@@ -24,6 +24,7 @@ struct CudaEvent {
     range_end,
     external,  ///< a correlation belongs to an id of the caller's
     in_use,    ///< the driver says how many bytes of a device's memory are
+    pool,      ///< how much a memory pool (cudaMallocAsync) has of a device's memory
   };
   enum Space : uint8_t { device_memory, managed, pinned, other };
 
@@ -33,9 +34,10 @@ struct CudaEvent {
   uint32_t correlation = 0;
   uint32_t name = 0;  ///< of kernels, ranges, and memory (the library that asked for it); 0: none
   int64_t start_ns = 0, end_ns = 0;
-  uint64_t id = 0;       ///< of a range, or the caller's
-  uint64_t address = 0;  ///< of memory
-  int64_t bytes = 0;     ///< of memory, copies and sets; in use
+  uint64_t id = 0;       ///< of a range, or the caller's; of memory its pool; of a pool see `bytes`
+  uint64_t address = 0;  ///< of memory, or a pool
+  int64_t bytes =
+      0;  ///< of memory, copies and sets; in use; of a pool, which keeps up to `id` if nobody uses it
 
   bool is_work() const { return kind == kernel || kind == copy || kind == set; }
   bool is_memory() const { return kind == allocate || kind == release; }

@@ -92,6 +92,7 @@ class TraceBuilder {
       if (e.kind == CudaEvent::external)
         if (const auto it = options.external.find(e.id); it != options.external.end())
           modules_[e.correlation] = it->second;
+    find_most_used();
     find_lives();
     if (options.snapshot && !options.snapshot->events(device).empty()) {
       allocator_.emplace(*options.snapshot, device, log.unix_offset_ns());
@@ -111,11 +112,16 @@ class TraceBuilder {
       }
       if (e.is_work() && e.device == device_) add_work(e);
       if (life_of_[i] != kElsewhere) add_memory(e, life_of_[i]);
+      if (e.kind == CudaEvent::pool && e.device == device_) set_pool(e);
+      if (i == most_used_) see_used(e);
     }
     play_allocator(INT64_MAX);
     if (allocator_) allocator_->add_rest(recording_);
     return std::move(recording_);
   }
+
+  /// The step at which the driver said most was in use: exactly what was allocated then lives at it.
+  int64_t most_used_step() const { return most_used_step_; }
 
   /// Bytes that the allocator holds and others allocated, at a time.
   int64_t seen_bytes(int64_t time) const {
@@ -130,10 +136,20 @@ class TraceBuilder {
   }
 
  private:
-  static constexpr size_t kElsewhere = SIZE_MAX;   ///< no memory, or another device's
-  static constexpr size_t kBefore = SIZE_MAX - 1;  ///< of memory that nobody was seen to allocate
+  static constexpr size_t kElsewhere = SIZE_MAX;         ///< no memory, or another device's
+  static constexpr size_t kBefore = SIZE_MAX - 1;        ///< of memory that nobody was seen to allocate
+  static constexpr uint64_t kPools = uint64_t{1} << 61;  ///< above all addresses; each has 1 << kPoolBits
+  static constexpr int kPoolBits = 44;
 
   bool is_of_allocator(size_t life) const { return life != kBefore && allocator_ && of_allocator_[life]; }
+
+  void find_most_used() {
+    for (size_t i = 0; i < events_.size(); ++i) {
+      const bool is_said = events_[i].kind == CudaEvent::in_use && events_[i].device == device_;
+      if (is_said && (most_used_ == SIZE_MAX || events_[i].bytes >= events_[most_used_].bytes))
+        most_used_ = i;
+    }
+  }
 
   void find_lives() {
     Origin origin;
@@ -152,6 +168,7 @@ class TraceBuilder {
       }
       if (e.kind != CudaEvent::allocate) continue;
       open[e.address] = life_of_[i] = lives_.size();
+      pool_of_.push_back(e.id);
       lives_.push_back({e.address, e.address + static_cast<uint64_t>(e.bytes), e.start_ns, INT64_MAX});
     }
   }
@@ -184,10 +201,56 @@ class TraceBuilder {
     begin_zero_step({label(log_, e), module, phase_of(module)}, e.start_ns);
     std::optional<MemoryRecording::Owner> owner;
     if (allocator_) owner = {"outside the caching allocator", module, Category::runtime};
-    if (e.kind == CudaEvent::allocate)
+    Pool* pool = life == kBefore || pool_of_[life] == 0 ? nullptr : &pools_[pool_of_[life]];
+    if (e.kind == CudaEvent::allocate) {
+      if (pool) hide_rest(*pool);  // first: some of it is what is allocated
       recording_.allocate(e.address, e.bytes, recording_.end_ns(), owner);
-    else
+      if (pool) pool->given_out += e.bytes;
+    } else {
       recording_.release(e.address, e.bytes);
+      if (pool) pool->given_out -= static_cast<int64_t>(lives_[life].end - lives_[life].begin);
+    }
+    if (pool) show_rest(*pool);
+  }
+
+  void set_pool(const CudaEvent& e) {
+    Pool& pool = pools_[e.address];
+    pool.bytes = e.bytes;
+    pool.threshold = static_cast<int64_t>(std::min<uint64_t>(e.id, INT64_MAX));
+    if (rest_of(pool) == pool.shown) return;
+    begin_zero_step({label(log_, e), "(memory pool)", Phase::forward}, e.start_ns);
+    show_rest(pool);
+  }
+
+  struct Pool {
+    int64_t bytes = 0;      ///< that it has from the driver
+    int64_t threshold = 0;  ///< that it keeps of them when nobody uses them
+    int64_t given_out = 0;
+    int64_t shown = 0;   ///< of the rest
+    uint64_t place = 0;  ///< where the rest is shown: nobody says where it lies
+  };
+
+  /// What it has and nobody uses. What is above the threshold goes the next time that the program waits for
+  /// the device, of which there is no record.
+  static int64_t rest_of(const Pool& pool) {
+    return std::max<int64_t>(std::min(pool.bytes, std::max(pool.given_out, pool.threshold)) - pool.given_out,
+                             0);
+  }
+
+  void hide_rest(Pool& pool) {
+    if (pool.shown > 0) recording_.release(pool.place, pool.shown);
+    pool.shown = 0;
+  }
+
+  void show_rest(Pool& pool) {
+    const int64_t rest = rest_of(pool);
+    if (rest == pool.shown) return;
+    if (pool.place == 0) pool.place = kPools + (pools_.size() << kPoolBits);
+    hide_rest(pool);
+    if (rest > 0)
+      recording_.allocate(pool.place, rest, recording_.end_ns(),
+                          MemoryRecording::Owner{"memory pool", "(memory pool)", Category::runtime});
+    pool.shown = rest;
   }
 
   /// What the allocator did up to a time.
@@ -211,6 +274,12 @@ class TraceBuilder {
     }
   }
 
+  void see_used(const CudaEvent& e) {
+    begin_zero_step({"in use, says the driver", "(driver)", Phase::forward}, e.start_ns);
+    step_ = {};
+    most_used_step_ = recording_.steps() - 1;
+  }
+
   /// A step of memory operations, after the kernel that runs: it must not be cut off.
   void begin_zero_step(const MemoryRecording::Op& op, int64_t time) {
     if (!recording_.empty() && step_ == std::pair(op.name, op.module)) return;
@@ -225,10 +294,14 @@ class TraceBuilder {
   std::unordered_map<uint32_t, std::string> modules_;  ///< by correlation
   std::unordered_map<uint32_t, int64_t> started_ns_;   ///< by correlation
   std::vector<HeldRange> lives_;                       ///< of the device's allocations
+  std::vector<uint64_t> pool_of_;                      ///< of lives_: which they are from; 0: none
+  std::unordered_map<uint64_t, Pool> pools_;           ///< by address
   std::vector<size_t> life_of_;                        ///< of events_: in lives_, or as above
   std::optional<AllocatorHistory> allocator_;
   std::vector<bool> of_allocator_;  ///< of lives_: they are its segments
   MemoryRecording recording_;
+  size_t most_used_ = SIZE_MAX;  ///< of events_: the last that says most is in use
+  int64_t most_used_step_ = -1;
   Ranges ranges_;
   std::pair<Name, Name> step_;  ///< op and module of a step of memory operations; else empty
 };
@@ -256,6 +329,7 @@ void CudaEventLog::write_trace(const std::string& path, uint32_t device, nlohman
     recording.add_runtime(context, "CUDA context");
     metadata.update({{"context_bytes", context},
                      {"device_used_bytes", most->bytes},
+                     {"device_used_step", builder.most_used_step()},
                      {"device_used_at_ns", most->start_ns}});
   }
   recording.write(path, metadata, first ? most->bytes : 0);

@@ -33,6 +33,33 @@ CudaEvent work(CudaEvent::Kind kind, const Record& r) {
   return e;
 }
 
+template <typename Record>
+CudaEvent moved(CudaEvent::Kind kind, const Record& r) {
+  CudaEvent e = work(kind, r);
+  e.bytes = static_cast<int64_t>(r.bytes);
+  return e;
+}
+
+/// False where CUPTI could not take the times, which are 0 then: nobody knows where it stands.
+bool add_work(const CudaEvent& e, CudaEventLog& log) {
+  if (e.start_ns == 0 || e.end_ns == 0) return false;
+  log.add(e);
+  return true;
+}
+
+/// What a pool has; `threshold`: what it keeps when the program waits for the device.
+void add_pool(uint64_t address, uint64_t bytes, uint64_t threshold, uint32_t device, uint64_t time,
+              CudaEventLog& log) {
+  CudaEvent e;
+  e.kind = CudaEvent::pool;
+  e.device = device;
+  e.start_ns = e.end_ns = static_cast<int64_t>(time);
+  e.address = address;
+  e.bytes = static_cast<int64_t>(bytes);
+  e.id = threshold;
+  log.add(e);
+}
+
 /// As CUpti_ActivityMemory4, which headers before CUDA 12.8 lack.
 struct MemoryWithSource {
   CUpti_ActivityMemory3 memory;
@@ -55,7 +82,19 @@ bool add_memory(const CUpti_ActivityMemory3& r, CudaEventLog& log, uint32_t vers
   e.address = r.address;
   e.bytes = static_cast<int64_t>(r.bytes);
   if (version >= kCuptiWithSources) e.name = log.intern(reinterpret_cast<const MemoryWithSource&>(r).source);
+  const auto& pool = r.memoryPoolConfig;
+  // Other processes count their own pools.
+  const bool has_pool = pool.memoryPoolType == CUPTI_ACTIVITY_MEMORY_POOL_TYPE_LOCAL;
+  if (has_pool) e.id = pool.address;
   log.add(e);
+  if (has_pool) add_pool(pool.address, pool.pool.size, pool.releaseThreshold, r.deviceId, r.timestamp, log);
+  return true;
+}
+
+bool add_pool(const CUpti_ActivityMemoryPool2& r, CudaEventLog& log) {
+  if (r.memoryPoolType != CUPTI_ACTIVITY_MEMORY_POOL_TYPE_LOCAL) return false;
+  const bool is_gone = r.memoryPoolOperationType == CUPTI_ACTIVITY_MEMORY_POOL_OPERATION_TYPE_DESTROYED;
+  add_pool(r.address, is_gone ? 0 : r.size, r.releaseThreshold, r.deviceId, r.timestamp, log);
   return true;
 }
 
@@ -80,36 +119,21 @@ bool add_range(const CUpti_ActivityMarker2& r, CudaEventLog& log) {
 bool decode(const CUpti_Activity& record, CudaEventLog& log, uint32_t version) {
   switch (record.kind) {
     case CUPTI_ACTIVITY_KIND_MEMORY2: return add_memory(as<CUpti_ActivityMemory3>(record), log, version);
+    case CUPTI_ACTIVITY_KIND_MEMORY_POOL: return add_pool(as<CUpti_ActivityMemoryPool2>(record), log);
     case CUPTI_ACTIVITY_KIND_MARKER: return add_range(as<CUpti_ActivityMarker2>(record), log);
     case CUPTI_ACTIVITY_KIND_KERNEL:
     case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL: {
       const auto& r = as<CUpti_ActivityKernel9>(record);
       CudaEvent e = work(CudaEvent::kernel, r);
       e.name = log.intern(r.name);
-      log.add(e);
-      return true;
+      return add_work(e, log);
     }
-    case CUPTI_ACTIVITY_KIND_MEMCPY: {
-      const auto& r = as<CUpti_ActivityMemcpy5>(record);
-      CudaEvent e = work(CudaEvent::copy, r);
-      e.bytes = static_cast<int64_t>(r.bytes);
-      log.add(e);
-      return true;
-    }
-    case CUPTI_ACTIVITY_KIND_MEMCPY2: {  // between devices
-      const auto& r = as<CUpti_ActivityMemcpyPtoP4>(record);
-      CudaEvent e = work(CudaEvent::copy, r);
-      e.bytes = static_cast<int64_t>(r.bytes);
-      log.add(e);
-      return true;
-    }
-    case CUPTI_ACTIVITY_KIND_MEMSET: {
-      const auto& r = as<CUpti_ActivityMemset4>(record);
-      CudaEvent e = work(CudaEvent::set, r);
-      e.bytes = static_cast<int64_t>(r.bytes);
-      log.add(e);
-      return true;
-    }
+    case CUPTI_ACTIVITY_KIND_MEMCPY:
+      return add_work(moved(CudaEvent::copy, as<CUpti_ActivityMemcpy5>(record)), log);
+    case CUPTI_ACTIVITY_KIND_MEMCPY2:  // between devices
+      return add_work(moved(CudaEvent::copy, as<CUpti_ActivityMemcpyPtoP4>(record)), log);
+    case CUPTI_ACTIVITY_KIND_MEMSET:
+      return add_work(moved(CudaEvent::set, as<CUpti_ActivityMemset4>(record)), log);
     case CUPTI_ACTIVITY_KIND_SYNCHRONIZATION: {
       const auto& r = as<CUpti_ActivitySynchronization>(record);
       CudaEvent e;

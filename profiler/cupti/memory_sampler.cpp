@@ -20,6 +20,7 @@ struct MemorySampler::Driver {
   decltype(&cuCtxPushCurrent) push = nullptr;
   decltype(&cuCtxPopCurrent) pop = nullptr;
   decltype(&cuMemGetInfo) info = nullptr;
+  decltype(&cuThreadExchangeStreamCaptureMode) exchange_capture_mode = nullptr;
 
   bool load() {
     const CudaLibrary library({"libcuda.so.1"});
@@ -27,7 +28,8 @@ struct MemorySampler::Driver {
            library.find(retain, "cuDevicePrimaryCtxRetain") &&
            library.find(release, "cuDevicePrimaryCtxRelease_v2") &&
            library.find(push, "cuCtxPushCurrent_v2") && library.find(pop, "cuCtxPopCurrent_v2") &&
-           library.find(info, "cuMemGetInfo_v2");
+           library.find(info, "cuMemGetInfo_v2") &&
+           library.find(exchange_capture_mode, "cuThreadExchangeStreamCaptureMode");
   }
 
   /// Bytes in use; negative where the program has no context on the device, which this must not make.
@@ -72,6 +74,10 @@ void MemorySampler::sample(const Driver& driver) {
 
 void MemorySampler::run(const Driver& driver) {
   using namespace std::chrono_literals;
+  // While a program captures a graph, calls of other threads may spoil it, unless they say that they do not
+  // care.
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  driver.exchange_capture_mode(&mode);
   std::unique_lock lock(mutex_);
   while (!stops_) {
     sample(driver);

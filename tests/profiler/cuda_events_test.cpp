@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/live_bytes.h"
 #include "profiler/attribution.h"
 #include "tests/scratch.h"
 
@@ -72,6 +73,52 @@ TEST_F(CudaEventsTest, MemoryOfEachDeviceApart) {
   EXPECT_EQ(attribute(written(1)).peak_bytes, 7);
   EXPECT_EQ(written(0).metadata()["pinned_peak_bytes"], 1000);
   EXPECT_EQ(written(0).metadata()["open_at_end"], 2);
+}
+
+/// A pool (cudaMallocAsync) has more of the device than is allocated from it.
+TEST_F(CudaEventsTest, WhatAPoolKeepsIsShown) {
+  const auto of_pool = [&](CudaEvent::Kind kind, int64_t time, uint64_t address, int64_t bytes,
+                           int64_t pool_bytes) {
+    CudaEvent e = memory(kind, time, address, bytes);
+    e.id = 0x77;
+    log_.add(e);
+    e = memory(CudaEvent::pool, time, 0x77, pool_bytes);
+    e.id = UINT64_MAX;  // it gives nothing back by itself
+    log_.add(e);
+  };
+  of_pool(CudaEvent::allocate, 10, 0x1000, 100, 320);
+  of_pool(CudaEvent::allocate, 20, 0x2000, 200, 320);
+  of_pool(CudaEvent::release, 30, 0x1000, 0, 320);
+  of_pool(CudaEvent::allocate, 40, 0x3000, 250, 640);
+  log_.add(memory(CudaEvent::allocate, 50, 0x9000, 7));
+  of_pool(CudaEvent::release, 60, 0x3000, 0, 640);
+  CudaEvent trimmed = memory(CudaEvent::pool, 70, 0x77, 210);
+  trimmed.id = UINT64_MAX;
+  log_.add(trimmed);
+  log_.add(memory(CudaEvent::allocate, 80, 0xA000, 1));
+  log_.add(memory(CudaEvent::allocate, 80, 0xB000, 5, 1));  // another device
+  const Trace trace = written();
+  const auto live = live_in_all(trace.buffers(), trace.program().size());
+  // At every step all that the pool has, but for the moment between an allocation's two records.
+  std::vector<int64_t> seen;
+  for (const int64_t bytes : live)
+    if (seen.empty() || seen.back() != bytes) seen.push_back(bytes);
+  EXPECT_EQ(seen, (std::vector<int64_t>{100, 320, 450, 640, 647, 217, 218}));
+  int64_t rest = 0;
+  for (const TraceBuffer& b : trace.buffers())
+    if (b.module == Name("(memory pool)") && lives_at(b, static_cast<int32_t>(live.size()) - 1))
+      rest += b.bytes;
+  EXPECT_EQ(rest, 10);
+  EXPECT_EQ(attribute(trace).peak_bytes, 647);
+}
+
+/// By default a pool gives back what is free when the program waits for the device, of which nobody tells.
+TEST_F(CudaEventsTest, WhatAPoolGivesBackUnseenIsNotShown) {
+  CudaEvent e = memory(CudaEvent::allocate, 10, 0x1000, 100);
+  e.id = 0x77;
+  log_.add(e);
+  log_.add(memory(CudaEvent::pool, 10, 0x77, 320));
+  EXPECT_EQ(attribute(written()).peak_bytes, 100);
 }
 
 /// Kernels run long after they were started: what counts is where that was.

@@ -8,6 +8,13 @@
 namespace tidemark {
 namespace {
 
+/// As this version of CUPTI writes them.
+#if CUPTI_API_VERSION >= 26
+using MemoryRecord = CUpti_ActivityMemory4;
+#else
+using MemoryRecord = CUpti_ActivityMemory3;
+#endif
+
 template <typename Record>
 CudaEvent decoded(const Record& record, CudaEventLog& log) {
   EXPECT_TRUE(decode(reinterpret_cast<const CUpti_Activity&>(record), log, CUPTI_API_VERSION));
@@ -15,7 +22,7 @@ CudaEvent decoded(const Record& record, CudaEventLog& log) {
 }
 
 TEST(Decoder, Memory) {
-  CUpti_ActivityMemory3 r = {};
+  MemoryRecord r = {};
   r.kind = CUPTI_ACTIVITY_KIND_MEMORY2;
   r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION;
   r.memoryKind = CUPTI_ACTIVITY_MEMORY_KIND_DEVICE;
@@ -42,12 +49,56 @@ TEST(Decoder, Memory) {
   EXPECT_EQ(e.space, CudaEvent::pinned);
   r.memoryKind = CUPTI_ACTIVITY_MEMORY_KIND_MANAGED;
   EXPECT_EQ(decoded(r, log).space, CudaEvent::managed);
-  // Of a pool: the allocation counts, whatever the pool is.
-  r.memoryPoolConfig.memoryPoolType = CUPTI_ACTIVITY_MEMORY_POOL_TYPE_LOCAL;
-  r.memoryPoolConfig.address = 0x1234;
-  EXPECT_EQ(decoded(r, log).address, 0x7f0000000000u);
   r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_INVALID;
   EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log, CUPTI_API_VERSION));
+}
+
+/// An allocation of a pool says how large that is by then; another process's pool is that one's.
+TEST(Decoder, MemoryOfPools) {
+  MemoryRecord r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_MEMORY2;
+  r.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION;
+  r.memoryKind = CUPTI_ACTIVITY_MEMORY_KIND_DEVICE;
+  r.deviceId = 2;
+  r.address = 0x7f0000000000;
+  r.timestamp = 77;
+  r.memoryPoolConfig.memoryPoolType = CUPTI_ACTIVITY_MEMORY_POOL_TYPE_LOCAL;
+  r.memoryPoolConfig.address = 0x1234;
+  r.memoryPoolConfig.pool.size = 32 << 20;
+  r.memoryPoolConfig.releaseThreshold = UINT64_MAX;
+  CudaEventLog log;
+  const CudaEvent pool = decoded(r, log);
+  ASSERT_EQ(log.events().size(), 2u);
+  EXPECT_EQ(log.events()[0].kind, CudaEvent::allocate);
+  EXPECT_EQ(log.events()[0].address, 0x7f0000000000u);
+  EXPECT_EQ(log.events()[0].id, 0x1234u);
+  EXPECT_EQ(pool.kind, CudaEvent::pool);
+  EXPECT_EQ(pool.address, 0x1234u);
+  EXPECT_EQ(pool.bytes, 32 << 20);
+  EXPECT_EQ(pool.id, UINT64_MAX);
+  EXPECT_EQ(pool.device, 2u);
+  EXPECT_EQ(pool.start_ns, 77);
+  r.memoryPoolConfig.memoryPoolType = CUPTI_ACTIVITY_MEMORY_POOL_TYPE_IMPORTED;
+  EXPECT_EQ(decoded(r, log).kind, CudaEvent::allocate);
+  EXPECT_EQ(log.events().back().id, 0u);
+
+  CUpti_ActivityMemoryPool2 change = {};
+  change.kind = CUPTI_ACTIVITY_KIND_MEMORY_POOL;
+  change.memoryPoolOperationType = CUPTI_ACTIVITY_MEMORY_POOL_OPERATION_TYPE_TRIMMED;
+  change.memoryPoolType = CUPTI_ACTIVITY_MEMORY_POOL_TYPE_LOCAL;
+  change.address = 0x1234;
+  change.size = 4 << 20;
+  change.deviceId = 1;
+  change.timestamp = 99;
+  CudaEvent e = decoded(change, log);
+  EXPECT_EQ(e.kind, CudaEvent::pool);
+  EXPECT_EQ(e.bytes, 4 << 20);
+  EXPECT_EQ(e.device, 1u);
+  EXPECT_EQ(e.start_ns, 99);
+  change.memoryPoolOperationType = CUPTI_ACTIVITY_MEMORY_POOL_OPERATION_TYPE_DESTROYED;
+  EXPECT_EQ(decoded(change, log).bytes, 0);
+  change.memoryPoolType = CUPTI_ACTIVITY_MEMORY_POOL_TYPE_IMPORTED;
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(change), log, CUPTI_API_VERSION));
 }
 
 TEST(Decoder, Kernels) {
@@ -70,6 +121,10 @@ TEST(Decoder, Kernels) {
   EXPECT_EQ(log.name(e.name), "_Z4gemmPf");
   r.name = nullptr;
   EXPECT_EQ(log.name(decoded(r, log).name), "");
+  // CUPTI says so where it could not take the times; such a kernel would stand before all else.
+  r.start = r.end = 0;
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(r), log, CUPTI_API_VERSION));
+  EXPECT_EQ(log.events().size(), 2u);
 }
 
 template <typename Record>
@@ -192,6 +247,9 @@ TEST(Decoder, FieldsStayWhereTheyWere) {
   SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, bytes);
   SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, timestamp);
   SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, deviceId);
+  SAME_PLACE(CUpti_ActivityMemory3, CUpti_ActivityMemory4, memoryPoolConfig);
+  SAME_PLACE(CUpti_ActivityMemoryPool2, CUpti_ActivityMemoryPool3, size);
+  SAME_PLACE(CUpti_ActivityMemoryPool2, CUpti_ActivityMemoryPool3, timestamp);
   SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, start);
   SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, correlationId);
   SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, name);

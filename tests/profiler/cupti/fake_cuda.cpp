@@ -5,12 +5,14 @@
 #include <dlfcn.h>
 
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -31,6 +33,26 @@ CUpti_BuffersCallbackRequestFunc requested = nullptr;
 CUpti_BuffersCallbackCompleteFunc completed = nullptr;
 CUpti_TimestampCallbackFunc clock_ns = nullptr;
 bool sources = false;
+size_t lost = 0;  // records, not told of yet
+
+CUpti_CallbackFunc subscriber = nullptr;
+void* subscriber_data = nullptr;
+bool is_taken = false;  // the place of the subscriber, by another profiler
+std::set<CUpti_CallbackId> followed;
+thread_local CUstreamCaptureMode capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+
+/// Tells the subscriber of a call, before and after it.
+void call(CUpti_CallbackId id, const void* parameters) {
+  if (!subscriber || !followed.contains(id)) return;
+  CUresult result = CUDA_SUCCESS;
+  CUpti_CallbackData data = {};
+  data.functionParams = parameters;
+  data.functionReturnValue = &result;
+  for (const auto site : {CUPTI_API_ENTER, CUPTI_API_EXIT}) {
+    data.callbackSite = site;
+    subscriber(subscriber_data, CUPTI_CB_DOMAIN_DRIVER_API, id, &data);
+  }
+}
 
 void record(CUpti_ActivityMemoryOperationType type, uint64_t address, size_t bytes, const char* source) {
   CUpti_ActivityMemory4 r = {};
@@ -82,8 +104,43 @@ void fake_free(uint64_t address) {
   record(CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_RELEASE, address, live[address], nullptr);
 }
 
+/// As an allocator with expandable segments does.
+void fake_map(uint64_t handle, uint64_t address, size_t bytes) {
+  CUmemAllocationProp where = {};
+  where.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+  CUmemGenericAllocationHandle made = handle;
+  const cuMemCreate_params create = {&made, bytes, &where, 0};
+  const cuMemMap_params map = {address, bytes, 0, handle, 0};
+  {
+    const std::lock_guard lock(mutex);
+    used += bytes;
+  }
+  call(CUPTI_DRIVER_TRACE_CBID_cuMemCreate, &create);
+  call(CUPTI_DRIVER_TRACE_CBID_cuMemMap, &map);
+}
+void fake_unmap(uint64_t handle, uint64_t address, size_t bytes) {
+  const cuMemUnmap_params unmap = {address, bytes};
+  const cuMemRelease_params release = {handle};
+  call(CUPTI_DRIVER_TRACE_CBID_cuMemUnmap, &unmap);
+  call(CUPTI_DRIVER_TRACE_CBID_cuMemRelease, &release);
+  const std::lock_guard lock(mutex);
+  used -= bytes;
+}
+void fake_lose(size_t records_lost) {
+  const std::lock_guard lock(mutex);
+  lost += records_lost;
+}
+/// Another profiler comes first.
+void fake_subscribe() {
+  is_taken = true;
+}
+
 // --- the driver
 
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
+  std::swap(*mode, capture_mode);
+  return CUDA_SUCCESS;
+}
 CUresult cuDeviceGetCount(int* count) {
   *count = 1;
   return CUDA_SUCCESS;
@@ -106,6 +163,10 @@ CUresult cuCtxPopCurrent_v2(CUcontext*) {
   return CUDA_SUCCESS;
 }
 CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
+  if (capture_mode != CU_STREAM_CAPTURE_MODE_RELAXED) {
+    std::fputs("a question that spoils the program's captures\n", stderr);
+    std::abort();
+  }
   const std::lock_guard lock(mutex);
   *total = kTotal;
   *free = kTotal - used;
@@ -116,6 +177,20 @@ CUresult cuMemGetInfo_v2(size_t* free, size_t* total) {
 
 // --- CUPTI
 
+CUptiResult cuptiSubscribe(CUpti_SubscriberHandle*, CUpti_CallbackFunc callback, void* data) {
+  if (is_taken) return CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED;
+  subscriber = callback;
+  subscriber_data = data;
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiUnsubscribe(CUpti_SubscriberHandle) {
+  subscriber = nullptr;
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiEnableCallback(uint32_t, CUpti_SubscriberHandle, CUpti_CallbackDomain, CUpti_CallbackId id) {
+  followed.insert(id);
+  return CUPTI_SUCCESS;
+}
 CUptiResult cuptiGetVersion(uint32_t* version) {
   *version = CUPTI_API_VERSION;
   return CUPTI_SUCCESS;
@@ -164,7 +239,8 @@ CUptiResult cuptiActivityGetNextRecord(uint8_t* buffer, size_t valid, CUpti_Acti
   return CUPTI_SUCCESS;
 }
 CUptiResult cuptiActivityGetNumDroppedRecords(CUcontext, uint32_t, size_t* dropped) {
-  *dropped = 0;
+  const std::lock_guard lock(mutex);
+  *dropped = std::exchange(lost, 0);
   return CUPTI_SUCCESS;
 }
 CUptiResult cuptiActivityPushExternalCorrelationId(CUpti_ExternalCorrelationKind, uint64_t) {
