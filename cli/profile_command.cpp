@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "cli/companion.h"
@@ -161,8 +163,8 @@ int run(const std::vector<std::string>& command) {
   return status;
 }
 
-/// Of what a process recorded, beside it.
-void make_traces(const fs::path& path) {
+/// Of what a process recorded, beside it. Returns its rank, where a launcher gave it one.
+std::optional<int64_t> make_traces(const fs::path& path) {
   const std::string process = path.stem().string();
   const auto complain = [&](const std::string& why) {
     std::cerr << "tidemark: process " << process << ": " << why << "\n";
@@ -175,9 +177,21 @@ void make_traces(const fs::path& path) {
     journal.metadata["complete"] = journal.finished;
     write_process_traces(journal.log, path.parent_path().string(), std::stoi(process), journal.metadata,
                          complain);
+    if (journal.metadata.contains("rank")) return journal.metadata.value("rank", int64_t{0});
   } catch (const std::exception& e) {
     complain(e.what());
   }
+  return {};
+}
+
+/// The part of a trace's name that tells it from others: "rank3-0" of "4711-0", where no other process has
+/// that rank.
+std::string name_of(const fs::path& trace, const std::map<std::string, int64_t>& ranks) {
+  const std::string own = trace.stem().string(), process = own.substr(0, own.find('-'));
+  const auto rank = ranks.find(process);
+  const auto is_same = [&](const auto& other) { return other.second == rank->second; };
+  if (rank == ranks.end() || std::ranges::count_if(ranks, is_same) > 1) return own;
+  return "rank" + std::to_string(rank->second) + own.substr(process.size());
 }
 
 std::string how_it_ended(int status) {
@@ -199,7 +213,9 @@ CommandProfile profile_command(const std::vector<std::string>& command, const st
   CommandProfile profile;
   const int status = run(command);
   profile.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  for (const fs::path& journal : folder.files(kJournalExtension)) make_traces(journal);
+  std::map<std::string, int64_t> ranks;  // of processes
+  for (const fs::path& journal : folder.files(kJournalExtension))
+    if (const auto rank = make_traces(journal)) ranks[journal.stem().string()] = *rank;
   for (const fs::path& snapshot : folder.files(".pickle")) {
     fs::path place = out;
     place.replace_extension(snapshot.filename());
@@ -211,11 +227,11 @@ CommandProfile profile_command(const std::vector<std::string>& command, const st
                 profile.snapshots.empty() ? "see 'tidemark doctor'"
                                           : "'tidemark import " + profile.snapshots.front() +
                                                 "' shows what PyTorch allocated; see 'tidemark doctor'",
-                ExitCode::failure);
+                status == 0 ? ExitCode::failure : static_cast<ExitCode>(profile.status));
   }
   for (const fs::path& trace : traces) {
     fs::path place = out;
-    if (traces.size() > 1) place.replace_extension(trace.stem().string() + ".tide");
+    if (traces.size() > 1) place.replace_extension(name_of(trace, ranks) + ".tide");
     profile.traces.push_back(folder.move(trace, place));
   }
   return profile;

@@ -48,6 +48,16 @@ std::string padded(const std::string& name, size_t width) {
   return text.append(width - static_cast<size_t>(columns), ' ');
 }
 
+/// "4711 on cuda:3, rank 3 of 8"
+std::string process_of(const json& m) {
+  const auto number = [&](const char* key) { return m.contains(key) ? m[key].dump() : "?"; };
+  const auto device = m.find("device");
+  std::string text = number("process");
+  if (device != m.end() && device->is_string()) text += " on " + device->get<std::string>();
+  if (m.contains("rank")) text += ", rank " + number("rank") + " of " + number("ranks");
+  return shortened(text, 67);
+}
+
 void print_modules(std::ostream& out, const Attribution& a) {
   line(out, "\n%-44s %12s %8s", "at the peak, by module", "bytes", "share");
   int64_t rest = 0;
@@ -94,8 +104,15 @@ void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
   out << "model        " << shortened(m.value("model", "?"), 67) << "\n";
   out << "trace        " << trace.path() << ", " << steps << " training step" << (steps == 1 ? ", " : "s, ")
       << trace.buffers().size() << " buffers\n";
-  if (!m.value("complete", true))
+  if (m.contains("process")) out << "process      " << process_of(m) << "\n";
+  if (const auto complete = m.find("complete"); complete != m.end() && *complete == false)
     line(out, "incomplete   the program was ended; what it did last may be missing");
+  if (const json::const_iterator lost = m.find("dropped_records");
+      lost != m.end() && lost->is_number_integer() && lost->get<int64_t>() > 0)
+    line(out, "incomplete   the driver dropped %s records of what the program did",
+         format_count(lost->get<int64_t>()).c_str());
+  if (m.contains("mapped_memory_unseen"))
+    line(out, "incomplete   memory that is mapped (cuMemMap) is not seen: another profiler runs");
   if (!trace.damage().empty())
     line(out, "damaged      %s; what comes before it is shown", trace.damage().c_str());
   line(out, "peak         %s live at %.1f ms, in %s", format_bytes(a.peak_bytes).c_str(), a.peak_ms,

@@ -27,6 +27,22 @@ std::string program_name() {
   return error ? "program" : path.filename().string();
 }
 
+/// What a launcher (torchrun, mpirun, srun) told the process of its place among others.
+void add_rank(nlohmann::json& metadata) {
+  constexpr const char* kPlaces[][2] = {{"RANK", "WORLD_SIZE"},
+                                        {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                        {"PMI_RANK", "PMI_SIZE"},
+                                        {"SLURM_PROCID", "SLURM_NTASKS"}};
+  for (const auto& [rank, ranks] : kPlaces) {
+    const char* own = std::getenv(rank);
+    const char* all = std::getenv(ranks);
+    if (!own || !all) continue;
+    metadata["rank"] = std::atoi(own);
+    metadata["ranks"] = std::atoi(all);
+    return;
+  }
+}
+
 void finish() {
   if (::getpid() != recorded_process) return;  // a fork of the process that is recorded
   if (const std::string why = CudaCollector::instance().stop(); !why.empty()) complain(why);
@@ -42,10 +58,12 @@ extern "C" __attribute__((visibility("default"))) int InitializeInjection() {
   const char* folder = std::getenv(kInjectionFolder);
   if (recorded_process == ::getpid() || folder == nullptr) return 1;
   const char* kernels = std::getenv(kInjectionKernels);
+  nlohmann::json metadata = {{"model", program_name()}, {"process", ::getpid()}};
+  add_rank(metadata);
   if (const std::string why = CudaCollector::instance().start(
           {.kernels = !kernels || std::string(kernels) != "0",
            .journal = std::string(folder) + "/" + std::to_string(::getpid()) + kJournalExtension},
-          {{"model", program_name()}, {"process", ::getpid()}});
+          metadata);
       !why.empty()) {
     complain("cannot record: " + why + "; see 'tidemark doctor'");
     return 1;

@@ -50,8 +50,10 @@ TEST_F(ProfileCommand, SaysWhyThereIsNoTrace) {
               HasSubstr("./absent: No such file"));
   EXPECT_THAT(error_of({"profile", "--out", "run.tide", "--", "./made.tide"}, 2),
               HasSubstr("Permission denied"));
-  EXPECT_THAT(error_of(profile("exit 127"), 3), HasSubstr("(it ended with status 127)"));
-  EXPECT_THAT(error_of(profile("kill -SEGV $$"), 3), HasSubstr("(signal 11 ended it"));
+  EXPECT_THAT(error_of(profile("exit 0"), 3), HasSubstr("(it ended with status 0)"));
+  // What runs it sees that it failed, and how.
+  EXPECT_THAT(error_of(profile("exit 127"), 127), HasSubstr("(it ended with status 127)"));
+  EXPECT_THAT(error_of(profile("kill -SEGV $$"), 128 + SIGSEGV), HasSubstr("(signal 11 ended it"));
   EXPECT_THAT(error_of(profile("$RECORD", folder_.string()), 3), HasSubstr("name a file"));
   // The place is gone by the end: the recording stays.
   std::filesystem::create_directory(path("place"));

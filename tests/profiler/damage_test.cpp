@@ -280,6 +280,21 @@ TEST_F(DamageTest, RandomTablesNeverCrash) {
   }
 }
 
+/// What other programs say in the metadata need not be of the kind that ours is.
+TEST_F(DamageTest, OddMetadataIsReported) {
+  const json odd[] = {nullptr, true, -3, 1e300, "x", json::array({1}), json::object({{"a", 1}})};
+  for (const char* key :
+       {"process", "device", "rank", "ranks", "complete", "dropped_records", "mapped_memory_unseen",
+        "device_used_bytes", "device_used_at_ns", "device_used_step"})
+    for (const json& value : odd) {
+      Sample sample;
+      sample.metadata.update({{"process", 7}, {"device_used_bytes", 4096}});
+      sample.metadata[key] = value;
+      sample.write(path("odd.tide"), 1);
+      EXPECT_NO_THROW(read_all(Trace(path("odd.tide")))) << key << ": " << value;
+    }
+}
+
 TEST_F(DamageTest, AReportOfADamagedTraceSaysSo) {
   const std::string file = write("cut.tide", whole_.substr(0, whole_.size() - 3));
   const Trace trace(file);

@@ -110,6 +110,54 @@ class PythonTest(unittest.TestCase):
                                    "(libnccl.so.2)": 7 * MIB, "train:main": 3 * MIB})
         self.assertEqual({path.name for path in self.folder.iterdir()}, {"lib", "site", "train.py", "run.tide"})
 
+    def test_memory_that_is_mapped_is_seen(self):
+        maps = """
+driver = memory.driver
+map, unmap = driver.fake_map, driver.fake_unmap
+for function in map, unmap: function.argtypes = ctypes.c_uint64, ctypes.c_uint64, ctypes.c_size_t
+map(1, 0x7c0000000000, 30 << 20)
+map(2, 0x7c0002000000, 30 << 20)
+unmap(1, 0x7c0000000000, 30 << 20)
+driver.fake_wait()
+"""
+        done = self.profile("import ctypes\n" + TRAIN + maps, "--no-pytorch")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        report = self.report()
+        self.assertEqual((report["device_used_bytes"], report["coverage"]), (557 * MIB, 1))
+        modules = {row["module"]: row["bytes"] for row in report["modules"]}
+        libraries = [module for module in modules if module.startswith("(libffi") or module.startswith("(_ctypes")]
+        self.assertEqual([modules[module] for module in libraries], [60 * MIB], modules)  # at the peak
+
+    def test_what_was_missed_is_said(self):
+        done = self.profile(TRAIN + "memory.driver.fake_lose(1234)\n")
+        self.assertIn("the driver dropped 1,234 records", done.stdout)
+        self.assertEqual(self.report()["metadata"]["dropped_records"], 1234)
+        done = self.profile("import ctypes; ctypes.CDLL('libcuda.so.1').fake_subscribe()\n" + TRAIN)
+        self.assertIn("mapped (cuMemMap) is not seen", done.stdout)
+        self.assertEqual(self.report()["coverage"], 1)
+
+    def test_ranks_have_their_names(self):
+        """As torchrun starts them; the second has a child that uses the device, too, as another rank."""
+        self.write("rank.py", TRAIN + "import os, subprocess, sys\n"
+                   "if os.environ['RANK'] == '1': subprocess.run([sys.executable, 'rank.py'], env={**os.environ, 'RANK': '9'})\n")
+        launch = """
+import os, subprocess, sys
+ranks = [subprocess.Popen([sys.executable, "rank.py"], env={**os.environ, "RANK": str(r), "WORLD_SIZE": "2"}) for r in range(2)]
+sys.exit(max(rank.wait() for rank in ranks))
+"""
+        done = self.profile(launch)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(sorted(path.name for path in self.folder.glob("*.tide")),
+                         ["run.rank0-0.tide", "run.rank1-0.tide", "run.rank9-0.tide"])
+        self.assertRegex(done.stdout, "process      [0-9]+ on cuda:0, rank 1 of 2\n")
+        # Where several are of one rank, their numbers tell them apart.
+        for path in self.folder.glob("*.tide"):
+            path.unlink()
+        done = self.profile(launch.replace("str(r)", "'0'"))
+        self.assertEqual(done.returncode, 0)
+        for path in self.folder.glob("*.tide"):
+            self.assertRegex(path.name, "^run[.][0-9]+-0[.]tide$")
+
     def test_without_the_history_the_segments_are_seen(self):
         done = self.profile(TRAIN, "--no-pytorch")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -153,6 +201,7 @@ class PythonTest(unittest.TestCase):
             finders = int(plain.stdout) + (0 if torch else 1)
             self.assertEqual(done.stdout, f"own {self.folder / 'site'} {finders}\n")
             self.assertIn("nothing of it used a CUDA device (it ended with status 5)", done.stderr)
+            self.assertEqual(done.returncode, 5)
             self.assertEqual(done.stderr.count("\n"), 1)
 
 
