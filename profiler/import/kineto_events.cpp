@@ -112,7 +112,10 @@ class Handler : public nlohmann::json_sax<nlohmann::json> {
     if (events_depth_ > 0 && depth_ == events_depth_ + 1) args_ = value == "args";
     return true;
   }
-  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
+  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception& e) override {
+    if (std::string_view(e.what()).find("unexpected end of input") != std::string_view::npos)
+      throw Error(kWhat, path_, "it is cut off after " + std::to_string(position - 1) + " bytes",
+                  "copy it again, or end the profiler before the program");
     throw Error(kWhat, path_, "not valid JSON at byte " + std::to_string(position), kRemedy);
   }
 

@@ -231,7 +231,8 @@ TEST_F(KinetoTest, AListOfEventsAloneWillDo) {
 
 TEST_F(KinetoTest, WhatIsNoTraceIsRefused) {
   EXPECT_THAT(refused(""), HasSubstr("it is empty"));
-  EXPECT_THAT(refused("{\"traceEvents\": [{\"ph\": \"X\""), HasSubstr("not valid JSON"));
+  EXPECT_THAT(refused("{\"traceEvents\": [{\"ph\": \"X\""), HasSubstr("it is cut off after 27 bytes"));
+  EXPECT_THAT(refused("{\"traceEvents\": [{\"ph\": \"X\"]"), HasSubstr("not valid JSON at byte 28"));
   EXPECT_THAT(refused("{}"), HasSubstr("no traceEvents"));
   EXPECT_THAT(refused("[]"), HasSubstr("no memory events"));
   EXPECT_THAT(refused(json{op("aten::a", 0, 1)}.dump()), HasSubstr("profile_memory=True"));
