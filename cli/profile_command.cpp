@@ -83,7 +83,10 @@ class TraceFolder {
 /// Every Python that is started reads what lies in `folder` before its script.
 void hook_python(const fs::path& folder) {
   fs::create_directory(folder);
-  std::ofstream(folder / "sitecustomize.py") << kSiteCustomize;
+  // Half of it would be an error in each of them.
+  if (std::ofstream file(folder / "sitecustomize.py"); !(file << kSiteCustomize << std::flush))
+    throw Error(kWhat, folder.string(), std::strerror(errno), "free some space, or name another place",
+                ExitCode::failure);
   const char* before = std::getenv("PYTHONPATH");
   const std::string path = folder.string() + (before && *before ? ":" + std::string(before) : "");
   ::setenv("PYTHONPATH", path.c_str(), 1);
@@ -175,8 +178,10 @@ std::optional<int64_t> make_traces(const fs::path& path) {
     journal.log.set_unix_offset(journal.metadata.value("unix_offset_ns", int64_t{0}));
     journal.metadata.erase("unix_offset_ns");
     journal.metadata["complete"] = journal.finished;
+    // All of it is in memory by now.
+    const auto drop_journal = [&] { return fs::remove(path); };
     write_process_traces(journal.log, path.parent_path().string(), std::stoi(process), journal.metadata,
-                         complain);
+                         complain, drop_journal);
     if (journal.metadata.contains("rank")) return journal.metadata.value("rank", int64_t{0});
   } catch (const std::exception& e) {
     complain(e.what());
@@ -214,7 +219,8 @@ CommandProfile profile_command(const std::vector<std::string>& command, const st
   const int status = run(command);
   profile.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   std::map<std::string, int64_t> ranks;  // of processes
-  for (const fs::path& journal : folder.files(kJournalExtension))
+  const std::vector<fs::path> journals = folder.files(kJournalExtension);
+  for (const fs::path& journal : journals)
     if (const auto rank = make_traces(journal)) ranks[journal.stem().string()] = *rank;
   for (const fs::path& snapshot : folder.files(".pickle")) {
     fs::path place = out;
@@ -223,11 +229,15 @@ CommandProfile profile_command(const std::vector<std::string>& command, const st
   }
   const std::vector<fs::path> traces = folder.files(".tide");
   if (traces.empty()) {
+    const ExitCode code = status == 0 ? ExitCode::failure : static_cast<ExitCode>(profile.status);
+    if (!journals.empty())
+      throw Error(kWhat, out, "no trace of it could be written (" + how_it_ended(status) + ")",
+                  "free some space, or name a place that has more", code);
     throw Error(kWhat, command.front(), "nothing of it used a CUDA device (" + how_it_ended(status) + ")",
                 profile.snapshots.empty() ? "see 'tidemark doctor'"
                                           : "'tidemark import " + profile.snapshots.front() +
                                                 "' shows what PyTorch allocated; see 'tidemark doctor'",
-                status == 0 ? ExitCode::failure : static_cast<ExitCode>(profile.status));
+                code);
   }
   for (const fs::path& trace : traces) {
     fs::path place = out;

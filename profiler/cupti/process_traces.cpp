@@ -8,13 +8,15 @@
 #include <set>
 #include <vector>
 
+#include "base/error.h"
 #include "profiler/import/snapshot.h"
 
 namespace tidemark {
 
 void write_process_traces(const CudaEventLog& log, const std::string& folder, int process,
                           const nlohmann::json& metadata,
-                          const std::function<void(const std::string&)>& complain) {
+                          const std::function<void(const std::string&)>& complain,
+                          const std::function<bool()>& make_room) {
   bool merged = true;
   const auto tried = [&](const auto& action) {
     try {
@@ -35,8 +37,24 @@ void write_process_traces(const CudaEventLog& log, const std::string& folder, in
       if (!snapshot->events(device).empty()) devices.insert(static_cast<uint32_t>(device));
   for (const uint32_t device : devices) {
     const std::string path = base + "-" + std::to_string(device) + ".tide";
+    const auto write_or_clear = [&](const CudaTraceOptions& options) {
+      try {
+        log.write_trace(path, device, metadata, options);
+      } catch (...) {
+        std::error_code ignored;
+        std::filesystem::remove(path, ignored);
+        throw;
+      }
+    };
     const auto write = [&](const CudaTraceOptions& options) {
-      return tried([&] { log.write_trace(path, device, metadata, options); });
+      return tried([&] {
+        try {
+          write_or_clear(options);
+        } catch (const Error& e) {
+          if (e.code() != ExitCode::failure || !make_room || !make_room()) throw;
+          write_or_clear(options);
+        }
+      });
     };
     if (snapshot && write({.snapshot = &*snapshot})) continue;
     merged = merged && !snapshot;

@@ -171,6 +171,24 @@ TEST_F(MergeTest, AMergedSnapshotGoes) {
   EXPECT_EQ(Trace(path("4711-1.tide")).metadata()["source"], "CUPTI and PyTorch's allocator");
 }
 
+/// A disk that is full but for what the journal takes.
+TEST_F(MergeTest, AnotherTryWhereThereIsRoomThen) {
+  std::filesystem::create_directory(path("4711-1.tide"));  // in its place nothing can be written
+  write("4711-1.tide/in", "the way");
+  std::vector<std::string> said;
+  const auto written = [&](bool has_room) {
+    said.clear();
+    write_process_traces(
+        log_, folder_, 4711, {{"model", "program"}}, [&](const std::string& why) { said.push_back(why); },
+        [&] { return has_room && std::filesystem::remove_all(path("4711-1.tide")) > 0; });
+    return std::filesystem::is_regular_file(path("4711-1.tide"));
+  };
+  EXPECT_FALSE(written(false));
+  EXPECT_THAT(said, ElementsAre(HasSubstr("cannot write the trace")));
+  EXPECT_TRUE(written(true));
+  EXPECT_THAT(said, IsEmpty());
+}
+
 /// One line says why, the snapshot stays, and so does what CUPTI saw.
 TEST_F(MergeTest, WhatCannotBeMergedLosesNothing) {
   std::string timeless = bytes_of(snapshot());

@@ -87,9 +87,9 @@ class PythonTest(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def profile(self, script, *options):
+    def profile(self, script, *options, under=()):
         environment = {**os.environ, "LD_LIBRARY_PATH": str(self.folder / "lib"), "PYTHONPATH": str(self.folder / "site")}
-        command = [TIDEMARK, "profile", *options, "--out", "run.tide", "--", sys.executable, self.write("train.py", script)]
+        command = [*under, TIDEMARK, "profile", *options, "--out", "run.tide", "--", sys.executable, self.write("train.py", script)]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100)
 
     def report(self):
@@ -135,6 +135,28 @@ driver.fake_wait()
         done = self.profile("import ctypes; ctypes.CDLL('libcuda.so.1').fake_subscribe()\n" + TRAIN)
         self.assertIn("mapped (cuMemMap) is not seen", done.stdout)
         self.assertEqual(self.report()["coverage"], 1)
+
+    def test_a_disk_that_is_full_is_said(self):
+        """A limit on the size of files is as good as a full disk."""
+        lots = "for i in range(3000): memory.allocate(0x6f0000000000 + (i << 12), 4096, b'/usr/lib/libx.so')\n"
+        limits = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (%d, %d))\n"
+        # Of the program alone: what fits is shown.
+        done = self.profile(limits % (1 << 16, 1 << 16) + TRAIN + "memory.driver.fake_wait_for_flushes()\n" + lots)
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, "cannot record: .*: File too large; what was recorded so far is shown\n")
+        self.assertEqual(self.report()["metadata"]["complete"], False)
+        (self.folder / "run.tide").unlink()
+        # Of profile, too.
+        shell = lambda blocks: ["sh", "-c", f"trap '' XFSZ; ulimit -S -f {blocks}; exec \"$@\"", "sh"]
+        whole = TRAIN + lots + "memory.driver.fake_wait_for_flushes()\nimport os; os._exit(6)"
+        done = self.profile(limits % (-1, -1) + whole, under=shell(16))
+        self.assertEqual(done.returncode, 6)
+        self.assertRegex(done.stderr, "no trace of it could be written [(]it ended with status 6[)]; free some space")
+        self.assertEqual(list(self.folder.glob("run.tide*")), [])
+        # From the beginning: the program is not started.
+        done = self.profile(TRAIN, under=shell(1))
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertRegex(done.stderr, "^tidemark: cannot profile the command: .*: File too large; free some space")
 
     def test_ranks_have_their_names(self):
         """As torchrun starts them; the second has a child that uses the device, too, as another rank."""
