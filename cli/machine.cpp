@@ -122,13 +122,36 @@ MachineCheck check_blas() {
   return {"cuBLASLt", Status::ok, library_version(version), {}};
 }
 
-MachineCheck check_cupti() {
+/// What to do where CUPTI cannot record, by its error.
+std::string cupti_remedy(int error) {
+  constexpr int kInsufficientPrivileges = 35, kMultipleSubscribers = 39;
+  if (error == kInsufficientPrivileges)
+    return "load the module with NVreg_RestrictProfilingToAdminUsers=0, or run as root; in a container, "
+           "start "
+           "it with --cap-add SYS_ADMIN";
+  if (error == kMultipleSubscribers) return "end the other profiler, or the debugger, that has the device";
+  return "use a CUPTI and a driver of one CUDA version; Nsight Systems and debuggers keep others out";
+}
+
+/// Whether it can be loaded, and where there is a driver whether it records.
+MachineCheck check_cupti(const Driver& driver) {
   const CudaLibrary cupti(kCuptiNames);
   uint32_t version = 0;
   if (cupti.call("cuptiGetVersion", kFailed, &version) != 0)
     return {"CUPTI", Status::missing, "libcupti.so is not found",
             "install cuda-cupti, or add its folder (extras/CUPTI/lib64) to LD_LIBRARY_PATH"};
-  return {"CUPTI", Status::ok, "API version " + std::to_string(version), {}};
+  const std::string found = "API version " + std::to_string(version);
+  if (!driver.works()) return {"CUPTI", Status::ok, found, {}};
+  constexpr int kMemory2 = 49;  // CUPTI_ACTIVITY_KIND_MEMORY2
+  const int error = cupti.call("cuptiActivityEnable", kFailed, kMemory2);
+  if (error == 0) {
+    cupti.call("cuptiActivityDisable", kFailed, kMemory2);
+    return {"CUPTI", Status::ok, found + ", it records", {}};
+  }
+  const char* text = nullptr;
+  cupti.call("cuptiGetResultString", kFailed, error, &text);
+  return {"CUPTI", Status::limited,
+          found + ", but it cannot record: " + (text ? text : std::to_string(error)), cupti_remedy(error)};
 }
 
 /// The driver's switch that keeps hardware counters to administrators; none where it does not say.
@@ -183,7 +206,7 @@ std::string_view name_of(Status status) {
 std::vector<MachineCheck> check_machine() {
   const Driver driver;
   return {check_processors(),    check_driver(driver), check_devices(driver),
-          check_runtime(driver), check_blas(),         check_cupti(),
+          check_runtime(driver), check_blas(),         check_cupti(driver),
           check_counters(),      check_nccl(),         check_peers(driver)};
 }
 

@@ -45,6 +45,21 @@ TEST_F(Doctor, ChecksAllAndSaysWhatToDo) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
 }
 
+/// CUPTI is asked to record, not only whether it is there.
+TEST_F(Doctor, TriesCupti) {
+  ASSERT_EQ(setenv("LD_LIBRARY_PATH", TIDEMARK_FAKE_DRIVER, 1), 0);
+  EXPECT_EQ(checks().at("CUPTI")["found"], "API version 7, it records");
+  ASSERT_EQ(setenv("FAKE_CUPTI_ERROR", "35", 1), 0);
+  json cupti = checks().at("CUPTI");
+  EXPECT_EQ(cupti["status"], "limited");
+  EXPECT_EQ(cupti["found"], "API version 7, but it cannot record: error 35");
+  EXPECT_THAT(cupti["remedy"].get<std::string>(), HasSubstr("NVreg_RestrictProfilingToAdminUsers=0"));
+  ASSERT_EQ(setenv("FAKE_CUPTI_ERROR", "39", 1), 0);
+  EXPECT_THAT(checks().at("CUPTI")["remedy"].get<std::string>(), HasSubstr("the other profiler"));
+  unsetenv("FAKE_CUPTI_ERROR");
+  unsetenv("LD_LIBRARY_PATH");
+}
+
 /// What it finds is what the driver says, here one that stands in for it.
 TEST_F(Doctor, AsksTheDriver) {
   ASSERT_EQ(setenv("LD_LIBRARY_PATH", TIDEMARK_FAKE_DRIVER, 1), 0);
