@@ -227,6 +227,8 @@ CommandProfile profile_command(const std::vector<std::string>& command, const st
     place.replace_extension(snapshot.filename());
     profile.snapshots.push_back(folder.move(snapshot, place));
   }
+  for (const fs::path& records : folder.files(kRecordsExtension))
+    folder.move(records, fs::path(out).replace_extension(records.filename()));
   const std::vector<fs::path> traces = folder.files(".tide");
   if (traces.empty()) {
     const ExitCode code = status == 0 ? ExitCode::failure : static_cast<ExitCode>(profile.status);

@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "profiler/cupti/journal.h"
 #include "profiler/cupti/memory_calls.h"
 #include "profiler/cupti/memory_sampler.h"
+#include "profiler/cupti/record_file.h"
 
 namespace tidemark {
 namespace {
@@ -102,6 +104,7 @@ struct CudaCollector::State {
   std::mutex mutex;  ///< CUPTI hands buffers over from threads of its own
   CudaEventLog log;  ///< what is not in the journal yet
   JournalWriter journal;
+  std::optional<RecordWriter> records;
   std::string failure;   ///< why the journal ends early
   int64_t dropped = 0;   ///< that the driver had no room for
   uint32_t version = 0;  ///< of CUPTI
@@ -136,14 +139,25 @@ struct CudaCollector::State {
   void read_buffer(CUcontext context, uint32_t stream, uint8_t* buffer, size_t valid) {
     {
       const std::lock_guard lock(mutex);
-      CUpti_Activity* record = nullptr;
-      while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) decode(*record, log, version);
+      CUpti_Activity *record = nullptr, *before = nullptr;
+      while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) {
+        keep_record(std::exchange(before, record), record);
+        decode(*record, log, version);
+      }
+      keep_record(before, buffer + valid);
       keep();
       size_t lost = 0;
       if (cupti.dropped(context, stream, &lost) == CUPTI_SUCCESS) dropped += static_cast<int64_t>(lost);
     }
     const std::lock_guard lock(free_mutex);
     free_buffers.push_back(buffer);
+  }
+
+  /// With the mutex. `end`: where the next one begins.
+  void keep_record(const CUpti_Activity* record, const void* end) {
+    if (!record || !records) return;
+    records->add(*record,
+                 static_cast<size_t>(static_cast<const char*>(end) - reinterpret_cast<const char*>(record)));
   }
 
   void add(const CudaEvent& e) {
@@ -195,6 +209,7 @@ std::string CudaCollector::start(const Options& options, const nlohmann::json& m
   const CudaLibrary library(kCuptiNames);
   if (std::string why = s.cupti.load(library); !why.empty()) return why;
   s.cupti.version(&s.version);
+  if (!options.records.empty()) s.records.emplace(options.records, s.version);
   if (s.cupti.enable_sources) s.cupti.enable_sources(1);  // who asked is of use, but not needed
   // The clock of our own traces, so that both can be laid over one another.
   if (const auto result = s.cupti.register_clock(State::clock); result != CUPTI_SUCCESS)

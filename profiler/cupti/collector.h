@@ -14,11 +14,13 @@ class CudaCollector {
   struct Options {
     bool kernels = true;  ///< also kernels, copies, sets and API calls; else memory and ranges alone
     std::string journal;  ///< file for all that is recorded, as it comes
+    std::string records;  ///< file for some of CUPTI's records as they are; empty: for none
   };
 
   static CudaCollector& instance();
 
-  /// Returns why not; empty: it records. `metadata` is for the traces.
+  /// Returns why not; empty: it records. `metadata` is for the traces. Throws where the system has no more
+  /// threads or memory, or `records` cannot be written.
   std::string start(const Options& options, const nlohmann::json& metadata);
   /// Takes what CUPTI still holds and ends the recording. Returns why it is not whole; empty: it is.
   std::string stop();

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -60,11 +61,18 @@ extern "C" __attribute__((visibility("default"))) int InitializeInjection() {
   const char* kernels = std::getenv(kInjectionKernels);
   nlohmann::json metadata = {{"model", program_name()}, {"process", ::getpid()}};
   add_rank(metadata);
-  if (const std::string why = CudaCollector::instance().start(
-          {.kernels = !kernels || std::string(kernels) != "0",
-           .journal = std::string(folder) + "/" + std::to_string(::getpid()) + kJournalExtension},
-          metadata);
-      !why.empty()) {
+  const std::string base = std::string(folder) + "/" + std::to_string(::getpid());
+  const CudaCollector::Options options = {
+      .kernels = !kernels || std::string(kernels) != "0",
+      .journal = base + kJournalExtension,
+      .records = std::getenv(kInjectionRecords) ? base + kRecordsExtension : ""};
+  std::string why;
+  try {
+    why = CudaCollector::instance().start(options, metadata);
+  } catch (const std::exception& e) {  // which must not come to the driver
+    why = e.what();
+  }
+  if (!why.empty()) {
     complain("cannot record: " + why + "; see 'tidemark doctor'");
     return 1;
   }

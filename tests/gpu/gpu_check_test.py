@@ -48,6 +48,15 @@ class Judges(unittest.TestCase):
         check.coverage(["", text(coverage=0.9991)])
         self.fails("99.9 %", check.coverage, ["", text(coverage=0.9989)])
 
+    def test_memory_that_is_mapped(self):
+        def report(mapped_bytes, coverage=0.99, **metadata):
+            modules = [{"module": "(CUDA context)", "bytes": GIB}, {"module": "step", "bytes": mapped_bytes}]
+            return [text(modules=modules, coverage=coverage, metadata=metadata)]
+        check.mapped(report(520 << 20))
+        self.fails("wanted", check.mapped, report(20 << 20))
+        self.fails("wanted", check.mapped, report(520 << 20, 0.9))
+        self.fails("wanted", check.mapped, report(520 << 20, mapped_memory_unseen="another"))
+
     def test_costs_and_rates(self):
         times = lambda *seconds: ["noise\n" + text(step_seconds_median=s) for s in seconds]
         check.overhead(times(1, 1.009, 1.04))

@@ -4,6 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "profiler/cupti/record_file.h"
+#include "tests/scratch.h"
 
 namespace tidemark {
 namespace {
@@ -220,6 +226,88 @@ TEST(Decoder, OtherKindsAreNoEvents) {
   CudaEventLog log;
   EXPECT_FALSE(decode(r, log, CUPTI_API_VERSION));
   EXPECT_TRUE(log.events().empty());
+}
+
+class RecordFile : public ScratchTest {};
+
+/// From a file they decode to what they did when they were written.
+TEST_F(RecordFile, RecordsAreWhatTheyWere) {
+  const std::string name = "gemm";
+  CUpti_ActivityKernel9 kernel = {};
+  kernel.kind = CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL;
+  kernel.start = 5;
+  kernel.end = 9;
+  kernel.name = name.c_str();
+  CUpti_ActivityMarker2 marker = {};  // without a name
+  marker.kind = CUPTI_ACTIVITY_KIND_MARKER;
+  marker.flags = CUPTI_ACTIVITY_FLAG_MARKER_END;
+  auto copy = work_record<CUpti_ActivityMemcpy5>(CUPTI_ACTIVITY_KIND_MEMCPY);
+  MemoryRecord memory = {};
+  memory.kind = CUPTI_ACTIVITY_KIND_MEMORY2;
+  memory.memoryOperationType = CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_ALLOCATION;
+  memory.bytes = 77;
+  CudaEventLog direct, read;
+  {
+    RecordWriter writer(path("x.records"), CUPTI_API_VERSION);
+    const auto add = [&](const auto& record, bool is_kept = true) {
+      writer.add(reinterpret_cast<const CUpti_Activity&>(record), sizeof record);
+      if (is_kept) decoded(record, direct);
+    };
+    add(marker);
+    add(kernel);
+    add(memory);
+    add(copy);
+#if CUPTI_API_VERSION >= 26
+    memory.source = name.c_str();
+    add(memory);
+#endif
+    for (int i = 1; i < RecordWriter::kOfEachKind; ++i) add(kernel);
+    add(kernel, false);
+  }
+  read_records(path("x.records"), [&](const CUpti_Activity& record, uint32_t version) {
+    EXPECT_EQ(version, uint32_t{CUPTI_API_VERSION});
+    EXPECT_TRUE(decode(record, read, version));
+  });
+  ASSERT_EQ(read.events().size(), direct.events().size());
+  for (size_t i = 0; i < read.events().size(); ++i) {
+    const CudaEvent &a = direct.events()[i], &b = read.events()[i];
+    EXPECT_EQ(a.kind, b.kind);
+    EXPECT_EQ(a.start_ns, b.start_ns);
+    EXPECT_EQ(a.bytes, b.bytes);
+    EXPECT_EQ(direct.name(a.name), read.name(b.name));
+  }
+  const std::string whole = bytes_of(path("x.records"));
+  for (size_t length = 1; length < whole.size(); length += 7) {
+    size_t count = 0;
+    const std::string cut = write("cut.records", whole.substr(0, length));
+    try {
+      read_records(cut, [&](const CUpti_Activity&, uint32_t) { ++count; });
+    } catch (const Error&) {
+    }
+    EXPECT_LT(count, direct.events().size());
+  }
+}
+
+/// Of real programs (scripts/gpu-check keeps some), as far as there are any.
+TEST(Decoder, RecordsOfRealPrograms) {
+  const std::filesystem::path folder = std::string(TIDEMARK_TEST_DATA) + "/cupti";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "none has been recorded yet";
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    CudaEventLog log;
+    read_records(file.path().string(),
+                 [&](const CUpti_Activity& record, uint32_t version) { decode(record, log, version); });
+    std::set<CudaEvent::Kind> kinds;
+    for (const CudaEvent& e : log.events()) {
+      kinds.insert(e.kind);
+      EXPECT_LE(e.start_ns, e.end_ns);
+      EXPECT_LT(e.device, 64u);
+      EXPECT_TRUE(e.kind != CudaEvent::kernel || !log.name(e.name).empty());
+      EXPECT_TRUE(e.kind != CudaEvent::copy || e.bytes > 0);
+      EXPECT_TRUE(e.kind != CudaEvent::allocate || (e.bytes > 0 && e.address != 0));
+    }
+    for (const auto kind : {CudaEvent::allocate, CudaEvent::kernel, CudaEvent::copy, CudaEvent::call})
+      EXPECT_TRUE(kinds.contains(kind)) << file.path() << ": " << kind;
+  }
 }
 
 #if CUPTI_API_VERSION >= 26

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,17 @@ driver.fake_wait()
         modules = {row["module"]: row["bytes"] for row in report["modules"]}
         libraries = [module for module in modules if module.startswith("(libffi") or module.startswith("(_ctypes")]
         self.assertEqual([modules[module] for module in libraries], [60 * MIB], modules)  # at the peak
+
+    def test_records_are_kept_for_who_develops_this(self):
+        os.environ["TIDEMARK_INJECT_RECORDS"] = "1"
+        self.addCleanup(os.environ.pop, "TIDEMARK_INJECT_RECORDS")
+        self.assertEqual(self.profile(TRAIN).returncode, 0)
+        kept, = self.folder.glob("run.*.records")
+        version, size = struct.unpack_from("<II", kept.read_bytes())
+        kind, operation = struct.unpack_from("<II", kept.read_bytes(), 8)
+        self.assertEqual((kind, operation), (49, 1))  # MEMORY2, ALLOCATION
+        self.assertGreater(size, 100)
+        self.assertEqual(kept.read_bytes().count(b"/usr/lib/libnccl.so.2"), 1)
 
     def test_what_was_missed_is_said(self):
         done = self.profile(TRAIN + "memory.driver.fake_lose(1234)\n")
