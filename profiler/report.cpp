@@ -105,6 +105,10 @@ void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
   out << "trace        " << trace.path() << ", " << steps << " training step" << (steps == 1 ? ", " : "s, ")
       << trace.buffers().size() << " buffers\n";
   if (m.contains("process")) out << "process      " << process_of(m) << "\n";
+  if (const json waits = m.value("waits", json()), seconds = m.value("wait_seconds", json());
+      waits.is_number_integer() && seconds.is_number())
+    line(out, "waits        %s times for the device, %s in all", format_count(waits.get<int64_t>()).c_str(),
+         format_seconds(seconds.get<double>()).c_str());
   if (const auto complete = m.find("complete"); complete != m.end() && *complete == false)
     line(out, "incomplete   the program was ended; what it did last may be missing");
   if (const json::const_iterator lost = m.find("dropped_records");

@@ -34,6 +34,7 @@ struct Cupti {
   decltype(&cuptiActivityPopExternalCorrelationId) pop = nullptr;
   decltype(&cuptiGetResultString) result_string = nullptr;
   decltype(&cuptiGetVersion) version = nullptr;
+  decltype(&cuptiGetCallbackName) callback_name = nullptr;  ///< may be null
   /// cuptiActivityEnableAllocationSource; null before CUDA 12.8.
   CUptiResult(CUPTIAPI* enable_sources)(uint8_t enable) = nullptr;
 
@@ -55,6 +56,7 @@ struct Cupti {
     find(pop, "cuptiActivityPopExternalCorrelationId");
     find(result_string, "cuptiGetResultString");
     find(version, "cuptiGetVersion");
+    library.find(callback_name, "cuptiGetCallbackName");
     library.find(enable_sources, "cuptiActivityEnableAllocationSource");
     return missing.empty() ? "" : "libcupti.so lacks " + missing;
   }
@@ -105,9 +107,10 @@ struct CudaCollector::State {
   CudaEventLog log;  ///< what is not in the journal yet
   JournalWriter journal;
   std::optional<RecordWriter> records;
-  std::string failure;   ///< why the journal ends early
-  int64_t dropped = 0;   ///< that the driver had no room for
-  uint32_t version = 0;  ///< of CUPTI
+  std::vector<std::optional<bool>> runtime_calls, driver_calls;  ///< whether they are of use, by id
+  std::string failure;                                           ///< why the journal ends early
+  int64_t dropped = 0;                                           ///< that the driver had no room for
+  uint32_t version = 0;                                          ///< of CUPTI
   bool recording = false;
   MemorySampler sampler;
   MemoryCalls calls{[this](const CudaEvent& e) { add(e); },
@@ -142,7 +145,7 @@ struct CudaCollector::State {
       CUpti_Activity *record = nullptr, *before = nullptr;
       while (cupti.next_record(buffer, valid, &record) == CUPTI_SUCCESS) {
         keep_record(std::exchange(before, record), record);
-        decode(*record, log, version);
+        if (is_of_use(*record)) decode(*record, log, version);
       }
       keep_record(before, buffer + valid);
       keep();
@@ -151,6 +154,21 @@ struct CudaCollector::State {
     }
     const std::lock_guard lock(free_mutex);
     free_buffers.push_back(buffer);
+  }
+
+  /// With the mutex.
+  bool is_of_use(const CUpti_Activity& record) {
+    const bool is_runtime = record.kind == CUPTI_ACTIVITY_KIND_RUNTIME;
+    if ((!is_runtime && record.kind != CUPTI_ACTIVITY_KIND_DRIVER) || !cupti.callback_name) return true;
+    const CUpti_CallbackId id = reinterpret_cast<const CUpti_ActivityAPI&>(record).cbid;
+    std::vector<std::optional<bool>>& known = is_runtime ? runtime_calls : driver_calls;
+    if (id >= known.size()) known.resize(id + 1);
+    if (!known[id]) {
+      const char* name = nullptr;
+      const auto domain = is_runtime ? CUPTI_CB_DOMAIN_RUNTIME_API : CUPTI_CB_DOMAIN_DRIVER_API;
+      known[id] = cupti.callback_name(domain, id, &name) != CUPTI_SUCCESS || !name || starts_something(name);
+    }
+    return *known[id];
   }
 
   /// With the mutex. `end`: where the next one begins.

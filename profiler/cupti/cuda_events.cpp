@@ -43,6 +43,16 @@ int64_t CudaEventLog::pinned_peak_bytes() const {
   return most;
 }
 
+CudaEventLog::Waits CudaEventLog::waits() const {
+  Waits all;
+  for (const CudaEvent& e : events_) {
+    if (e.kind != CudaEvent::synchronize) continue;
+    ++all.count;
+    all.seconds += static_cast<double>(e.end_ns - e.start_ns) * 1e-9;
+  }
+  return all;
+}
+
 std::string short_kernel_name(const std::string& name) {
   int status = 0;
   const std::unique_ptr<char, void (*)(void*)> plain(

@@ -18,7 +18,7 @@ struct CudaEvent {
     kernel,
     copy,
     set,
-    synchronize,
+    synchronize,  ///< the program waits for the device
     call,         ///< of the CUDA API; what it starts has its correlation
     range_begin,  ///< NVTX
     range_end,
@@ -70,6 +70,12 @@ class CudaEventLog {
   std::vector<uint32_t> devices() const;
   /// Most bytes of pinned host memory at a time.
   int64_t pinned_peak_bytes() const;
+
+  struct Waits {
+    int64_t count = 0;
+    double seconds = 0;  ///< of all threads
+  };
+  Waits waits() const;
 
   /// Writes what happened on a device as one training step: a step of the program for each kernel, copy and
   /// set, and for memory operations between them. A step's module is its id's name in `external`, else the

@@ -317,6 +317,8 @@ void CudaEventLog::write_trace(const std::string& path, uint32_t device, nlohman
                    {"open_at_start", recording.open_at_start()},
                    {"open_at_end", recording.open_at_end()},
                    {"pinned_peak_bytes", pinned_peak_bytes()}});
+  if (const Waits all = waits(); all.count > 0)
+    metadata.update({{"waits", all.count}, {"wait_seconds", all.seconds}});
   const CudaEvent *first = nullptr, *most = nullptr;  // samples of the memory that is in use
   for (const CudaEvent& e : events_) {
     if (e.kind != CudaEvent::in_use || e.device != device) continue;

@@ -1,5 +1,7 @@
 #include "profiler/cupti/decoder.h"
 
+#include <algorithm>
+
 namespace tidemark {
 namespace {
 
@@ -136,6 +138,8 @@ bool decode(const CUpti_Activity& record, CudaEventLog& log, uint32_t version) {
       return add_work(moved(CudaEvent::set, as<CUpti_ActivityMemset4>(record)), log);
     case CUPTI_ACTIVITY_KIND_SYNCHRONIZATION: {
       const auto& r = as<CUpti_ActivitySynchronization>(record);
+      // There a stream waits, and not the program.
+      if (r.type == CUPTI_ACTIVITY_SYNCHRONIZATION_TYPE_STREAM_WAIT_EVENT) return false;
       CudaEvent e;
       e.kind = CudaEvent::synchronize;
       e.stream = r.streamId;
@@ -168,6 +172,11 @@ bool decode(const CUpti_Activity& record, CudaEventLog& log, uint32_t version) {
     }
     default: return false;
   }
+}
+
+bool starts_something(std::string_view call) {
+  constexpr std::string_view kParts[] = {"Launch", "Memcpy", "Memset", "Alloc", "alloc", "Free", "MemMap"};
+  return std::ranges::any_of(kParts, [&](std::string_view part) { return call.find(part) != call.npos; });
 }
 
 }  // namespace tidemark

@@ -3,6 +3,8 @@
 
 #include <cupti.h>
 
+#include <string_view>
+
 #include "profiler/cupti/cuda_events.h"
 
 namespace tidemark {
@@ -13,5 +15,9 @@ inline constexpr uint32_t kCuptiWithSources = 26;
 /// Adds what `record` says to `log`; false if it is of a kind that no trace shows. `version`: of the CUPTI
 /// that wrote it. Records of newer versions begin like those read here: the fields of a kind never move.
 bool decode(const CUpti_Activity& record, CudaEventLog& log, uint32_t version);
+
+/// Whether a call of the CUDA API, by its name, starts work or asks for memory: of programs with millions of
+/// kernels most calls do neither (cudaGetDevice, cudaStreamIsCapturing), and nobody asks for those.
+bool starts_something(std::string_view call);
 
 }  // namespace tidemark

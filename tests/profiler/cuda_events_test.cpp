@@ -5,6 +5,7 @@
 
 #include "base/live_bytes.h"
 #include "profiler/attribution.h"
+#include "profiler/report.h"
 #include "tests/scratch.h"
 
 namespace tidemark {
@@ -158,6 +159,24 @@ TEST_F(CudaEventsTest, IdsOfTheCallersNameWhatTheyStarted) {
   log_.add(work(2, 3, 5, log_.intern("k")));
   log_.add(external);  // CUPTI may hand it over last
   EXPECT_EQ(written(0, {{42, "layers.0.mlp"}}).program()[1].module, "layers.0.mlp");
+}
+
+TEST_F(CudaEventsTest, WaitsAreAddedUp) {
+  log_.add(memory(CudaEvent::allocate, 1, 0x1000, 64));
+  EXPECT_FALSE(written().metadata().contains("waits"));
+  for (const int64_t length : {1'000'000, 2'500'000}) {
+    CudaEvent wait;
+    wait.kind = CudaEvent::synchronize;
+    wait.start_ns = 500;
+    wait.end_ns = 500 + length;
+    log_.add(wait);
+  }
+  const Trace trace = written();
+  EXPECT_EQ(trace.metadata()["waits"], 2);
+  EXPECT_DOUBLE_EQ(trace.metadata()["wait_seconds"], 3.5e-3);
+  std::ostringstream text;
+  print_report(text, trace, attribute(trace));
+  EXPECT_THAT(text.str(), ::testing::HasSubstr("waits        2 times for the device, 3.5 ms in all\n"));
 }
 
 TEST_F(CudaEventsTest, NamesOfKernels) {

@@ -284,8 +284,8 @@ TEST_F(DamageTest, RandomTablesNeverCrash) {
 TEST_F(DamageTest, OddMetadataIsReported) {
   const json odd[] = {nullptr, true, -3, 1e300, "x", json::array({1}), json::object({{"a", 1}})};
   for (const char* key :
-       {"process", "device", "rank", "ranks", "complete", "dropped_records", "mapped_memory_unseen",
-        "device_used_bytes", "device_used_at_ns", "device_used_step"})
+       {"process", "device", "rank", "ranks", "complete", "dropped_records", "mapped_memory_unseen", "waits",
+        "wait_seconds", "device_used_bytes", "device_used_at_ns", "device_used_step"})
     for (const json& value : odd) {
       Sample sample;
       sample.metadata.update({{"process", 7}, {"device_used_bytes", 4096}});

@@ -216,8 +216,23 @@ TEST(Decoder, CallsIdsAndSynchronisation) {
   wait.streamId = 4;
   e = decoded(wait, log);
   EXPECT_EQ(e.kind, CudaEvent::synchronize);
+  wait.type = CUPTI_ACTIVITY_SYNCHRONIZATION_TYPE_STREAM_WAIT_EVENT;
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(wait), log, CUPTI_API_VERSION));
   EXPECT_EQ(e.end_ns - e.start_ns, 60);
   EXPECT_EQ(e.stream, 4u);
+}
+
+TEST(Decoder, CallsThatStartSomething) {
+  for (const char* call :
+       {"cudaLaunchKernel_v7000", "cudaLaunchKernelExC_v11060", "cuLaunchKernelEx", "cudaGraphLaunch_v10000",
+        "cudaMemcpyAsync_v3020", "cuMemcpyHtoDAsync_v2", "cudaMemsetAsync_v3020", "cuMemsetD8Async",
+        "cudaMalloc_v3020", "cudaMallocAsync_v11020", "cuMemAlloc_v2", "cuMemAllocAsync", "cudaFree_v3020",
+        "cudaHostAlloc_v3020", "cuMemMap"})
+    EXPECT_TRUE(starts_something(call)) << call;
+  for (const char* call : {"cudaGetDevice_v3020", "cudaStreamIsCapturing_v10000", "cudaEventQuery_v3020",
+                           "cudaEventRecord_v3020", "cudaStreamSynchronize_v3020", "cuCtxGetCurrent",
+                           "cudaFuncGetAttributes_v3020", "cudaGetLastError_v3020"})
+    EXPECT_FALSE(starts_something(call)) << call;
 }
 
 TEST(Decoder, OtherKindsAreNoEvents) {
