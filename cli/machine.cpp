@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <sstream>
+#include <string_view>
 
 #include "base/cuda_library.h"
 #include "base/units.h"
@@ -54,20 +57,57 @@ struct Driver {
   }
   bool works() const { return status == 0; }
 
-  std::string describe(int index) const {
-    int device = 0;
-    library.call("cuDeviceGet", kFailed, &device, index);
+  std::string name(int index) const {
     char name[128] = "?";
-    library.call("cuDeviceGetName", kFailed, name, int{sizeof name}, device);
+    library.call("cuDeviceGetName", kFailed, name, int{sizeof name}, device(index));
+    return name;
+  }
+  std::string describe(int index) const {
     size_t bytes = 0;
-    library.call("cuDeviceTotalMem_v2", kFailed, &bytes, device);
-    return std::string(name) + ", " + format_bytes(static_cast<int64_t>(bytes));
+    library.call("cuDeviceTotalMem_v2", kFailed, &bytes, device(index));
+    const int number = capability(index);
+    return name(index) + ", " + format_bytes(static_cast<int64_t>(bytes)) + ", compute capability " +
+           std::to_string(number / 10) + "." + std::to_string(number % 10);
+  }
+  /// 86: of 8.6.
+  int capability(int index) const {
+    constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_…
+    int major = 0, minor = 0;
+    library.call("cuDeviceGetAttribute", kFailed, &major, kMajor, device(index));
+    library.call("cuDeviceGetAttribute", kFailed, &minor, kMinor, device(index));
+    return 10 * major + minor;
   }
   bool can_access_peer(int from, int to) const {
     int can = 0;
     return library.call("cuDeviceCanAccessPeer", kFailed, &can, from, to) == 0 && can != 0;
   }
+
+ private:
+  int device(int index) const {
+    int found = 0;
+    library.call("cuDeviceGet", kFailed, &found, index);
+    return found;
+  }
 };
+
+/// CMake's list of what kernels were compiled for; empty without a CUDA backend.
+#ifdef TIDEMARK_CUDA_ARCHITECTURES
+constexpr std::string_view kArchitectures = TIDEMARK_CUDA_ARCHITECTURES;
+#else
+constexpr std::string_view kArchitectures;
+#endif
+
+/// Whether they run there: machine code of the same major number and no later minor one, or PTX of no later
+/// number.
+bool runs_on(int capability) {
+  std::istringstream list{std::string(kArchitectures)};
+  for (std::string entry; std::getline(list, entry, ',');) {
+    const int of = std::atoi(entry.c_str());
+    if (of > capability) continue;
+    if (!entry.ends_with("-real") || of / 10 == capability / 10) return true;
+  }
+  return false;
+}
 
 MachineCheck check_driver(const Driver& driver) {
   const bool module = ::access("/proc/driver/nvidia/version", R_OK) == 0;
@@ -91,6 +131,21 @@ MachineCheck check_devices(const Driver& driver) {
   std::string found;
   for (int i = 0; i < driver.devices; ++i) found += (i > 0 ? "; " : "") + driver.describe(i);
   return {"devices", Status::ok, found, {}};
+}
+
+MachineCheck check_kernels(const Driver& driver) {
+  const std::string name = "CUDA kernels", made_for = "for " + std::string(kArchitectures);
+  if (kArchitectures.empty())
+    return {name, Status::missing, "this build has none",
+            "build where CUDA's toolkit is (12.4 or later) to train on a GPU"};
+  for (int i = 0; i < driver.devices; ++i) {
+    const int capability = driver.capability(i);
+    if (runs_on(capability)) continue;
+    return {name, Status::limited, made_for + ": not for " + driver.name(i),
+            capability < 80 ? "train on a GPU of compute capability 8.0 or later"
+                            : "build with -DCMAKE_CUDA_ARCHITECTURES=" + std::to_string(capability)};
+  }
+  return {name, Status::ok, made_for, {}};
 }
 
 MachineCheck check_runtime(const Driver& driver) {
@@ -205,9 +260,9 @@ std::string_view name_of(Status status) {
 
 std::vector<MachineCheck> check_machine() {
   const Driver driver;
-  return {check_processors(),    check_driver(driver), check_devices(driver),
-          check_runtime(driver), check_blas(),         check_cupti(driver),
-          check_counters(),      check_nccl(),         check_peers(driver)};
+  return {check_processors(),    check_driver(driver), check_devices(driver), check_kernels(driver),
+          check_runtime(driver), check_blas(),         check_cupti(driver),   check_counters(),
+          check_nccl(),          check_peers(driver)};
 }
 
 }  // namespace tidemark::cli

@@ -9,8 +9,27 @@ endif()
 include(CheckLanguage)
 find_package(CUDAToolkit 12.4 QUIET)
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  # Machine code of the H100, and PTX for what comes after it. The preset `cuda` has more.
+  # Of the GPUs that are here, or machine code of the H100, and PTX for what comes after it. The preset `cuda` has
+  # more.
   set(CMAKE_CUDA_ARCHITECTURES 90)
+  find_program(TIDEMARK_NVIDIA_SMI nvidia-smi)
+  if(TIDEMARK_NVIDIA_SMI)
+    execute_process(COMMAND ${TIDEMARK_NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
+      OUTPUT_VARIABLE capabilities ERROR_QUIET)
+    string(REGEX MATCHALL "[0-9]+[.][0-9]" capabilities "${capabilities}")
+    list(TRANSFORM capabilities REPLACE "[.]" "")
+    list(REMOVE_DUPLICATES capabilities)
+    set(here)
+    foreach(capability IN LISTS capabilities)
+      # Kernels take 8.0 or later; before 12.8 the toolkit makes no code of Blackwell's, whose driver compiles PTX.
+      if(capability GREATER_EQUAL 80 AND (capability LESS 100 OR CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8))
+        list(APPEND here ${capability})
+      endif()
+    endforeach()
+    if(here)
+      set(CMAKE_CUDA_ARCHITECTURES ${here})
+    endif()
+  endif()
 endif()
 if(CUDAToolkit_FOUND)
   if(NOT DEFINED CMAKE_CUDA_COMPILER AND CUDAToolkit_NVCC_EXECUTABLE)

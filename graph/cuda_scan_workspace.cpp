@@ -109,19 +109,46 @@ Wkv7GradSpace wkv7_grad_space(const OpView& op) {
   return {divided(chunk_rows, kWkv7Rows) * columns * columns, chunk_rows * columns};
 }
 
+int64_t wkv7_tile_floats(int64_t columns) {
+  return kWkv7Rows * (6 * (columns + 1) + 1);
+}
+
+int64_t wkv7_block_bytes(int64_t columns) {
+  return 4 * (columns * (columns + 1) + wkv7_tile_floats(columns));
+}
+
+int64_t wkv7_grad_block_bytes(int64_t columns) {
+  const int64_t parts = std::max<int64_t>(1, kWkv7Lanes / columns), row = columns + 1;
+  return 4 * (2 * (columns + kWkv7Rows) * row + (kWkv7Kinds * (parts + 1) + 2) * columns +
+              wkv7_tile_floats(columns));
+}
+
+int64_t wkv7_workspace(const OpView& op) {
+  if (wkv7_on_tensor_cores(op, 0)) return 0;
+  const int64_t heads = op.attributes().integer("heads"), sequences = op.in(7).shape[0] - 1;
+  return spilled_scratch(sequences * heads, wkv7_block_bytes(op.in(0).shape[1] / heads));
+}
+
 int64_t wkv7_grad_workspace(const OpView& op) {
-  const int64_t sequences = op.in(9).shape[0] - 1;
+  const int64_t heads = op.attributes().integer("heads"), sequences = op.in(9).shape[0] - 1;
   const Wkv7GradSpace space = wkv7_grad_space(op);
-  const int64_t blocks = sequences * op.attributes().integer("heads");
-  return rounded(4 * (2 * sequences * op.in(1).shape[1] + blocks * (space.pieces + space.alongs)));
+  const int64_t blocks = sequences * heads, columns = op.in(1).shape[1];
+  const int64_t bytes = rounded(4 * (2 * sequences * columns + blocks * (space.pieces + space.alongs)));
+  if (wkv7_on_tensor_cores(op, 1)) return bytes;
+  return bytes + spilled_scratch(blocks, wkv7_grad_block_bytes(columns / heads));
 }
 
 int64_t wkv7_output_grad_workspace(const OpView& op) {
   return rounded(4 * 2 * row_parts(op.in(1).shape[0]) * op.in(1).shape[1]);
 }
 
+int64_t nade_row_bytes(int64_t hidden) {
+  return 4 * 2 * hidden;
+}
+
 int64_t nade_workspace(const OpView& op) {
-  return rounded(4 * op.in(2).shape.elements());
+  const Shape& weight = op.in(2).shape;
+  return rounded(4 * weight.elements()) + spilled_scratch(op.in(0).shape[0], nade_row_bytes(weight[0]));
 }
 
 int64_t nade_grad_workspace(const OpView& op) {
@@ -134,6 +161,16 @@ int64_t eager_attention_grad_workspace(const OpView& op) {
   return kMatmulWorkspace + rounded((4 + size_of(op.in(1).dtype)) * length * length);
 }
 
+// Five coefficients and a state, or the same of their gradients too.
+int64_t ssm_block_bytes(int64_t states, bool gradient) {
+  return 16 * states * (gradient ? 12 : 6);
+}
+
+int64_t ssm_kernel_workspace(const OpView& op) {
+  const Shape& states = op.in(1).shape;
+  return spilled_scratch(states[0], ssm_block_bytes(states[1], false));
+}
+
 int64_t ssm_segment_rows(int64_t length) {
   return std::max<int64_t>(1, static_cast<int64_t>(std::sqrt(static_cast<double>(length))));
 }
@@ -141,7 +178,9 @@ int64_t ssm_segment_rows(int64_t length) {
 // The states before every segment, and after every row of one.
 int64_t ssm_kernel_grad_workspace(const OpView& op) {
   const int64_t length = op.attributes().integer("length"), rows = ssm_segment_rows(length);
-  return rounded(16 * op.in(2).shape.elements() * (divided(length, rows) + rows));
+  const Shape& states = op.in(2).shape;
+  return rounded(16 * states.elements() * (divided(length, rows) + rows)) +
+         spilled_scratch(states[0], ssm_block_bytes(states[1], true));
 }
 
 int64_t transform_points(int64_t length) {

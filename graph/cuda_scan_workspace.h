@@ -55,15 +55,26 @@ struct Wkv7GradSpace {
   int64_t pieces = 0, alongs = 0;
 };
 Wkv7GradSpace wkv7_grad_space(const OpView& op);
+/// Of a tile of a head's rows, in shared memory; what a block has there, going back with kWkv7Kinds sums of
+/// lanes for each column.
+inline constexpr int64_t kWkv7Lanes = 256, kWkv7Kinds = 7;
+int64_t wkv7_tile_floats(int64_t columns);
+int64_t wkv7_block_bytes(int64_t columns);
+int64_t wkv7_grad_block_bytes(int64_t columns);
+int64_t wkv7_workspace(const OpView& op);
 int64_t wkv7_grad_workspace(const OpView& op);
 int64_t wkv7_output_grad_workspace(const OpView& op);
 
+/// What a block has of a row.
+int64_t nade_row_bytes(int64_t hidden);
 int64_t nade_workspace(const OpView& op);
 int64_t nade_grad_workspace(const OpView& op);
 
 int64_t eager_attention_grad_workspace(const OpView& op);
 
-/// Of the gradient of a state-space layer's kernel.
+/// Of a state-space layer's kernel, that a block has of a channel's states, each of some complex numbers.
+int64_t ssm_block_bytes(int64_t states, bool gradient);
+int64_t ssm_kernel_workspace(const OpView& op);
 int64_t ssm_segment_rows(int64_t length);
 int64_t ssm_kernel_grad_workspace(const OpView& op);
 

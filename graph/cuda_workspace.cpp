@@ -16,14 +16,20 @@ int64_t cross_entropy(const OpView& op, bool with_gradient) {
   return cross_entropy_space(tokens, op.in(1).shape[0], chunk_rows, op.in(0).dtype, with_gradient).bytes();
 }
 
+int64_t selective_scan(const OpView& op) {
+  const int64_t channels = op.in(0).shape[1], states = op.in(4).shape[1], sequences = op.in(7).shape[0] - 1;
+  return spilled_scratch(sequences * selective_scan_blocks(channels, states), selective_scan_bytes(states));
+}
+
 /// The states after each row of a chunk, the blocks' parts of the gradients of B and C, and the sequences' of
 /// A, D and the step's bias.
 int64_t selective_scan_grad(const OpView& op) {
   const int64_t rows = op.in(1).shape[0], channels = op.in(1).shape[1], states = op.in(5).shape[1];
-  const int64_t lanes = (op.in(9).shape[0] - 1) * channels;
+  const int64_t sequences = op.in(9).shape[0] - 1, lanes = sequences * channels;
   const int64_t chunk_rows = std::min(rows, op.attributes().integer("chunk_rows"));
-  return rounded(4 * (chunk_rows * states * lanes +
-                      selective_scan_blocks(channels, states) * rows * 2 * states + (states + 2) * lanes));
+  const int64_t blocks = selective_scan_blocks(channels, states);
+  return rounded(4 * (chunk_rows * states * lanes + blocks * rows * 2 * states + (states + 2) * lanes)) +
+         spilled_scratch(sequences * blocks, selective_scan_grad_bytes(states));
 }
 
 /// `weight` and `sizes` are indices of inputs.
@@ -90,6 +96,7 @@ const Workspaces& workspaces() {
          const Shape& weight = op.in(2).shape;
          return rounded(4 * row_parts(op.in(1).shape[0]) * weight[0] * (weight[2] + 1));
        }},
+      {"selective_scan", selective_scan},
       {"selective_scan_grad", selective_scan_grad},
       // Of each sequence and channel, the two parts of a complex sum in f64.
       {"diagonal_scan_grad",
@@ -111,11 +118,13 @@ const Workspaces& workspaces() {
        }},
       {"ssd_scan", ssd_scan_workspace},
       {"ssd_scan_grad", ssd_scan_grad_workspace},
+      {"ssm_kernel", ssm_kernel_workspace},
       {"ssm_kernel_grad", ssm_kernel_grad_workspace},
       {"long_convolution", [](const OpView& op) { return long_convolution_workspace(op, false); }},
       {"long_convolution_grad", [](const OpView& op) { return long_convolution_workspace(op, true); }},
       {"retention", retention_workspace},
       {"retention_grad", [](const OpView& op) { return retention_grad_space(op).bytes(); }},
+      {"wkv7", wkv7_workspace},
       {"wkv7_grad", wkv7_grad_workspace},
       {"wkv7_output_grad", wkv7_output_grad_workspace},
       {"moe_route", [](const OpView& op) { return rounded(op.in(0).bytes()); }},
@@ -150,6 +159,10 @@ int64_t rounded(int64_t bytes) {
   return (bytes + 63) / 64 * 64;
 }
 
+int64_t spilled_scratch(int64_t blocks, int64_t bytes) {
+  return bytes > kLeastShared ? rounded(blocks * bytes) : 0;
+}
+
 int64_t row_parts(int64_t rows) {
   return divided(rows, kPartRows);
 }
@@ -177,6 +190,15 @@ int64_t selective_scan_lanes(int64_t states) {
 int64_t selective_scan_blocks(int64_t channels, int64_t states) {
   const int64_t lanes = selective_scan_lanes(states);
   return divided(channels, lanes);
+}
+
+int64_t selective_scan_bytes(int64_t states) {
+  return 4 * 2 * states * selective_scan_lanes(states);
+}
+
+int64_t selective_scan_grad_bytes(int64_t states) {
+  const int64_t lanes = selective_scan_lanes(states);
+  return 4 * (states * (3 * lanes + 2 * (lanes + 1)) + 2 * lanes);
 }
 
 int64_t grad_norm_blocks(int64_t elements) {

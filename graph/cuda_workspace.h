@@ -17,6 +17,16 @@ int64_t rounded(int64_t bytes);
 /// What cuBLASLt may use for one product: NVIDIA's recommendation for Hopper.
 inline constexpr int64_t kMatmulWorkspace = int64_t{32} << 20;
 
+/// Of a block's shared memory, what reductions over it may keep.
+inline constexpr int kReductionShared = 256;
+/// Bytes of shared memory that a kernel may ask for on every GPU from sm_80 on: sm_86, sm_89 and sm_120 give
+/// a block 99 KiB.
+inline constexpr int kLeastShared = (99 << 10) - kReductionShared;
+
+/// What blocks have in the workspace in place of `bytes` of shared memory each, where some GPU does not give
+/// them so much: a plan does not know which GPU it is for.
+int64_t spilled_scratch(int64_t blocks, int64_t bytes);
+
 /// Rows whose part of a gradient that sums over rows is one block's.
 inline constexpr int64_t kPartRows = 32;
 int64_t row_parts(int64_t rows);
@@ -35,6 +45,9 @@ int64_t recurrent_first_bytes(int64_t times);
 /// Lanes of a block of the selective scan, each with a channel, and blocks that all channels make.
 int64_t selective_scan_lanes(int64_t states);
 int64_t selective_scan_blocks(int64_t channels, int64_t states);
+/// What a block has of its lanes and their states.
+int64_t selective_scan_bytes(int64_t states);
+int64_t selective_scan_grad_bytes(int64_t states);
 
 /// Bytes that a lane of wkv's gradient keeps: two sums in f64, and for every row of a chunk a state of three
 /// numbers.

@@ -65,6 +65,11 @@ void check_cuda(cudaError_t status, const char* doing) {
 }
 
 CudaDevice::CudaDevice() {
+  int device = 0, shared = 0;
+  check_cuda(cudaGetDevice(&device), "find the device");
+  check_cuda(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+             "ask for a block's shared memory");
+  shared_bytes_ = shared - cuda::kReductionShared;
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream");
   check_blas(cuda_blas().Create(&blas_), "open cuBLASLt");
 }

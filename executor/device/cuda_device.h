@@ -23,6 +23,8 @@ class CudaDevice {
   CudaDevice& operator=(const CudaDevice&) = delete;
 
   cudaStream_t stream() const { return stream_; }
+  /// Of shared memory, that a block may ask for.
+  int64_t shared_bytes() const { return shared_bytes_; }
 
   /// body(group, block) for every block, each of `lanes` threads (a multiple of 32) with `shared_bytes`.
   template <typename Body>
@@ -40,6 +42,7 @@ class CudaDevice {
  private:
   cudaStream_t stream_ = nullptr;
   cublasLtHandle_t blas_ = nullptr;
+  int64_t shared_bytes_ = 0;
 };
 
 }  // namespace tidemark::device

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "executor/device/group.h"
 #include "executor/device/matmul.h"
 #include "executor/device/serial_warp.h"
@@ -62,10 +64,15 @@ class SerialDevice {
  public:
   using Group = SerialGroup;
 
-  explicit SerialDevice(bool backwards) : backwards_(backwards) {}
+  /// `shared_bytes`: that a block may have.
+  SerialDevice(bool backwards, int64_t shared_bytes) : backwards_(backwards), shared_bytes_(shared_bytes) {}
+
+  int64_t shared_bytes() const { return shared_bytes_; }
 
   template <typename Body>
   void launch(int64_t blocks, int /*lanes*/, int64_t shared_bytes, const Body& body) {
+    if (shared_bytes > shared_bytes_)
+      throw InternalError("a block asks for " + std::to_string(shared_bytes) + " bytes of shared memory");
     for (int64_t i = 0; i < blocks; ++i) {
       // A block finds scratch that holds anything, and no more of it than it asked for.
       std::vector<std::byte> scratch(static_cast<size_t>(shared_bytes), std::byte{0xff});
@@ -122,6 +129,7 @@ class SerialDevice {
   }
 
   bool backwards_;
+  int64_t shared_bytes_;
 };
 
 }  // namespace tidemark::device

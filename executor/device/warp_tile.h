@@ -11,8 +11,6 @@
 namespace tidemark::device {
 
 inline constexpr int kWarpLanes = 32;
-/// Bytes of shared memory that a block may have from sm_80 on, but for sm_86 and sm_89.
-inline constexpr int kMostShared = 163 << 10;
 
 /// 16 x 16 bf16: A's fragment, or B's of 16 columns (two products). Pairs of neighbours along the sum; the
 /// first is the lower half.

@@ -40,18 +40,34 @@ bool on_tensor_cores(const DeviceAttention<T>& a) {
          a.scale > 0;
 }
 
-/// Queries of a block, here and below also its keys: as many as fit into a block's shared memory.
+/// Tiles of a block's queries and keys, and what it has in shared memory.
+struct AttentionBlock {
+  AttentionTiles tiles, values;
+  int64_t bytes = 0;
+};
+/// As many rows as are made for so wide heads, or half as many, and so on, if a block may not have so much
+/// shared memory. floats(block): that it has besides where the rows' columns begin and end.
+template <typename T, typename Device, typename Floats>
+AttentionBlock attention_block(const Device& device, const DeviceAttention<T>& a, int64_t rows,
+                               const Floats& floats) {
+  AttentionBlock block;
+  do {
+    block.tiles = {rows, a.dim};
+    block.values = {rows, a.value_dim};
+    block.bytes = 4 * floats(block) + 8 * rows;
+    rows /= 2;
+  } while (block.bytes > device.shared_bytes());
+  return block;
+}
 inline int64_t attention_tile_rows(int64_t dim) {
   return dim <= 128 ? 64 : dim <= 256 ? 32 : 16;
 }
 inline int64_t attention_grad_tile_rows(int64_t dim) {
   return dim <= 64 ? 64 : dim <= 128 ? 32 : 16;
 }
-
-/// Of operands with `columns` columns a head.
-template <typename T>
-AttentionTiles grad_tiles(const DeviceAttention<T>& a, int64_t columns) {
-  return {attention_grad_tile_rows(std::max(a.dim, a.value_dim)), columns};
+template <typename T, typename Device, typename Floats>
+AttentionBlock attention_grad_block(const Device& device, const DeviceAttention<T>& a, const Floats& floats) {
+  return attention_block(device, a, attention_grad_tile_rows(std::max(a.dim, a.value_dim)), floats);
 }
 
 template <typename T, typename Device>
@@ -62,14 +78,17 @@ void attention_typed(const KernelArgs& args, Device& device) {
   float* const lse = args.out<float>(1);
   if constexpr (std::is_same_v<T, Bf16>)
     if (on_tensor_cores(a)) return attention_on_tensor_cores(device, a, o, lse);
-  const AttentionTiles tiles{attention_tile_rows(std::max(a.dim, a.value_dim)), a.dim};
-  const AttentionTiles values{tiles.rows, a.value_dim};
-  const int64_t blocks = divided(a.tokens, tiles.rows);
-  const int64_t kv_floats = std::max(tiles.operand(), values.operand());
-  const int64_t floats = tiles.operand() + kv_floats + values.operand() + tiles.scores() + 3 * tiles.rows;
+  const auto kv_floats_of = [](const AttentionBlock& b) {
+    return std::max(b.tiles.operand(), b.values.operand());
+  };
+  const AttentionBlock shape = attention_block(
+      device, a, attention_tile_rows(std::max(a.dim, a.value_dim)), [&](const AttentionBlock& b) {
+        return b.tiles.operand() + kv_floats_of(b) + b.values.operand() + b.tiles.scores() + 3 * b.tiles.rows;
+      });
+  const AttentionTiles tiles = shape.tiles, values = shape.values;
+  const int64_t blocks = divided(a.tokens, tiles.rows), kv_floats = kv_floats_of(shape);
   device.launch(
-      blocks * a.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
-      TIDEMARK_BODY(Group & group, int64_t index) {
+      blocks * a.heads, kAttentionLanes, shape.bytes, TIDEMARK_BODY(Group & group, int64_t index) {
         // The last queries of a sequence see the most keys: the longest blocks first.
         const int64_t head = index % a.heads, begin = (blocks - 1 - index / a.heads) * tiles.rows;
         float* at = group.template shared<float>();
@@ -147,13 +166,13 @@ TIDEMARK_DEVICE void differentiate_tile(Group& group, const AttentionTiles& tile
 template <typename T, typename Device>
 void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk, T* dv) {
   using Group = typename Device::Group;
-  const DeviceAttention<T>& shape = g.forward;
-  const AttentionTiles tiles = grad_tiles(shape, shape.dim), values = grad_tiles(shape, shape.value_dim);
-  const int64_t blocks = divided(shape.keys, tiles.rows);
-  const int64_t floats = 3 * (tiles.operand() + values.operand()) + 2 * tiles.scores();
+  const AttentionBlock shape = attention_grad_block(device, g.forward, [](const AttentionBlock& b) {
+    return 3 * (b.tiles.operand() + b.values.operand()) + 2 * b.tiles.scores();
+  });
+  const AttentionTiles tiles = shape.tiles, values = shape.values;
+  const int64_t blocks = divided(g.forward.keys, tiles.rows);
   device.launch(
-      blocks * shape.kv_heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
-      TIDEMARK_BODY(Group & group, int64_t index) {
+      blocks * g.forward.kv_heads, kAttentionLanes, shape.bytes, TIDEMARK_BODY(Group & group, int64_t index) {
         const DeviceAttention<T>& a = g.forward;
         const int64_t kv_head = index % a.kv_heads, key = index / a.kv_heads * tiles.rows;
         const int64_t per_group = a.heads / a.kv_heads;
@@ -197,13 +216,13 @@ void attention_grad_keys(Device& device, const DeviceAttentionGrad<T>& g, T* dk,
 template <typename T, typename Device>
 void attention_grad_queries(Device& device, const DeviceAttentionGrad<T>& g, T* dq) {
   using Group = typename Device::Group;
-  const DeviceAttention<T>& shape = g.forward;
-  const AttentionTiles tiles = grad_tiles(shape, shape.dim), values = grad_tiles(shape, shape.value_dim);
-  const int64_t blocks = divided(shape.tokens, tiles.rows);
-  const int64_t floats = 3 * tiles.operand() + 2 * values.operand() + 2 * tiles.scores();
+  const AttentionBlock shape = attention_grad_block(device, g.forward, [](const AttentionBlock& b) {
+    return 3 * b.tiles.operand() + 2 * b.values.operand() + 2 * b.tiles.scores();
+  });
+  const AttentionTiles tiles = shape.tiles, values = shape.values;
+  const int64_t blocks = divided(g.forward.tokens, tiles.rows);
   device.launch(
-      blocks * shape.heads, kAttentionLanes, 4 * floats + 8 * tiles.rows,
-      TIDEMARK_BODY(Group & group, int64_t index) {
+      blocks * g.forward.heads, kAttentionLanes, shape.bytes, TIDEMARK_BODY(Group & group, int64_t index) {
         const DeviceAttention<T>& a = g.forward;
         const int64_t head = index % a.heads, query = (blocks - 1 - index / a.heads) * tiles.rows;
         float* at = group.template shared<float>();

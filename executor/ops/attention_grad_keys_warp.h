@@ -30,20 +30,28 @@ struct GradParts {
 };
 
 /// dk and dv of kRows keys, over the queries of the heads that read them, kStep at a time: those to come
-/// arrive while these are multiplied. Of wide heads, a kernel has registers for one of both.
-template <int kDim, int kValueDim, bool kOfKeys, bool kOfValues>
+/// arrive while these are multiplied. Of wide heads, a kernel has registers for one of both. kSmall: of a
+/// step's gradients there is no second copy, so that they arrive while the scores are made, and the next
+/// step's queries after that.
+template <int kDim, int kValueDim, bool kOfKeys, bool kOfValues, bool kSmall>
 struct AttentionGradKeys {
-  static constexpr int kDown = kDim <= 64 ? 2 : 1, kWarps = kDim <= 64 || kDim > 192 ? 4 : 8;
-  static constexpr int kBlocks = kDim <= 64 ? 2 : 1, kStep = kDim > 64 && kDim <= 128 ? 64 : 32;
+  static constexpr int kDown = kDim <= 64 ? 2 : 1;
+  static constexpr int kWarps = kDim <= 64 || kDim > (kSmall ? 128 : 192) ? 4 : 8;
+  static constexpr int kBlocks = kDim <= 64 ? 2 : 1;
+  static constexpr int kStep = kDim <= 64                    ? 32
+                               : kDim <= (kSmall ? 96 : 128) ? 64
+                               : kSmall && kDim > 192        ? 16
+                                                             : 32;
   static constexpr int kRows = 16 * kDown * kWarps;
   using Keys = device::SharedTile<kDim>;
   using Values = device::SharedTile<kValueDim>;
   using Seen = SeenColumns<kRows, kWarps>;
-  /// A step's queries, their gradients, lse and delta.
-  static constexpr int kStepBytes = 2 * (Keys::elements(kStep) + Values::elements(kStep)) + 8 * kStep;
+  /// A step's queries, their gradients where there are two copies of these, lse and delta.
+  static constexpr int kGradBytes = 2 * Values::elements(kStep);
+  static constexpr int kStepBytes = 2 * Keys::elements(kStep) + (kSmall ? 0 : kGradBytes) + 8 * kStep;
+  static constexpr int kStepsBytes = 2 * kStepBytes + (kSmall ? kGradBytes : 0);
   static constexpr int kShared =
-      2 * (Keys::elements(kRows) + Values::elements(kRows)) + 2 * kStepBytes + Seen::kBytes;
-  static_assert(kShared <= device::kMostShared);
+      2 * (Keys::elements(kRows) + Values::elements(kRows)) + kStepsBytes + Seen::kBytes;
 
   WarpAttentionGrad g;
   Bf16 *dk, *dv;
@@ -52,6 +60,7 @@ struct AttentionGradKeys {
   template <typename Warp>
   struct State {
     typename Warp::template Lanes<device::Sums> dk[kDown][kDim / 8], dv[kDown][kValueDim / 8];
+    typename Warp::template Lanes<device::Sums> p[kDown][kStep / 8];
   };
   struct Step {
     Keys q;
@@ -70,7 +79,7 @@ struct AttentionGradKeys {
     const Keys k{shared};
     const Values v{k.data + Keys::elements(kRows)};
     auto* const steps = reinterpret_cast<unsigned char*>(v.data + Values::elements(kRows));
-    const Seen seen(steps + 2 * kStepBytes);
+    const Seen seen(steps + kStepsBytes);
     group.template warps<kWarps>([&](Warp& warp) {
       device::copy_rows<kWarps, kRows>(warp, a.k_of(kv_head), first, k);
       device::copy_rows<kWarps, kRows>(warp, a.v_of(kv_head), first, v);
@@ -99,10 +108,18 @@ struct AttentionGradKeys {
         next_query = queries_begin;
         ++next_head;
       }
+      if constexpr (kSmall)
+        group.template warps<kWarps>([&](Warp& warp) {
+          copy_gradients(warp, step_at(steps, half), head, query);
+          if (seen.of_warp[warp.index()].any(query, kStep))
+            find_probabilities(warp, registers[warp], k, seen, step_at(steps, half), query);
+        });
       group.template warps<kWarps>([&](Warp& warp) {
         copy_next(warp, 1 - half);
-        if (seen.of_warp[warp.index()].any(query, kStep))
-          add(warp, registers[warp], k, v, seen, step_at(steps, half), query);
+        if (!seen.of_warp[warp.index()].any(query, kStep)) return;
+        if constexpr (!kSmall)
+          find_probabilities(warp, registers[warp], k, seen, step_at(steps, half), query);
+        add(warp, registers[warp], v, step_at(steps, half));
       });
       head = next_head;
       query = next_query;
@@ -136,17 +153,22 @@ struct AttentionGradKeys {
   static TIDEMARK_DEVICE_INLINE Step step_at(unsigned char* steps, int half) {
     Step at;
     at.q.data = reinterpret_cast<Bf16*>(steps + half * kStepBytes);
-    at.d_o.data = at.q.data + Keys::elements(kStep);
-    at.lse = reinterpret_cast<float*>(at.d_o.data + Values::elements(kStep));
+    Bf16* const after_q = at.q.data + Keys::elements(kStep);
+    at.d_o.data = kSmall ? reinterpret_cast<Bf16*>(steps + 2 * kStepBytes) : after_q;
+    at.lse = reinterpret_cast<float*>(kSmall ? after_q : after_q + Values::elements(kStep));
     at.delta = at.lse + kStep;
     return at;
   }
 
   template <typename Warp>
+  TIDEMARK_DEVICE_INLINE void copy_gradients(Warp& warp, const Step& to, int head, int query) const {
+    device::copy_rows<kWarps, kStep>(warp, g.forward.o_of(head, g.d_o), query, to.d_o);
+  }
+  template <typename Warp>
   TIDEMARK_DEVICE_INLINE void copy(Warp& warp, const Step& to, int head, int query) const {
     const WarpAttention& a = g.forward;
     device::copy_rows<kWarps, kStep>(warp, a.q_of(head), query, to.q);
-    device::copy_rows<kWarps, kStep>(warp, a.o_of(head, g.d_o), query, to.d_o);
+    if constexpr (!kSmall) copy_gradients(warp, to, head, query);
     warp.each_lane([&](int lane) {
       const int i = warp.index() * device::kWarpLanes + lane;
       if (i >= kStep) return;
@@ -158,30 +180,33 @@ struct AttentionGradKeys {
   }
 
   template <typename Warp>
-  TIDEMARK_DEVICE_INLINE void add(Warp& warp, State<Warp>& state, const Keys& k, const Values& v,
-                                  const Seen& seen, const Step& step, int query) const {
-    typename Warp::template Lanes<device::Sums> p[kDown][kStep / 8], dp[kDown][kStep / 8];
-    device::multiply_rows(warp, k, first_row<kDown>(warp), step.q, p);
+  TIDEMARK_DEVICE_INLINE void find_probabilities(Warp& warp, State<Warp>& state, const Keys& k,
+                                                 const Seen& seen, const Step& step, int query) const {
+    device::multiply_rows(warp, k, first_row<kDown>(warp), step.q, state.p);
     const float scale = g.forward.scale * kLog2E;
     warp.each_lane([&](int lane) {
-      each_score(p, lane, [&](float& x, int, int n, int i) {
+      each_score(state.p, lane, [&](float& x, int, int n, int i) {
         x = Warp::exp2(fmaf(scale, x, -kLog2E * step.lse[8 * n + device::c_column(lane, i)]));
       });
     });
     if (!seen.of_warp[warp.index()].all(query, kStep))
       warp.each_lane([&](int lane) {
-        seen.template each_unseen<kDown, kStep / 8>(lane, first_row<kDown>(warp), query,
-                                                    [&](int m, int n, int i) { p[m][n][lane].x[i] = 0; });
+        seen.template each_unseen<kDown, kStep / 8>(
+            lane, first_row<kDown>(warp), query, [&](int m, int n, int i) { state.p[m][n][lane].x[i] = 0; });
       });
-    if constexpr (kOfValues) device::add_product(warp, p, step.d_o, state.dv);
+  }
+  template <typename Warp>
+  TIDEMARK_DEVICE_INLINE void add(Warp& warp, State<Warp>& state, const Values& v, const Step& step) const {
+    if constexpr (kOfValues) device::add_product(warp, state.p, step.d_o, state.dv);
     if constexpr (kOfKeys) {
+      typename Warp::template Lanes<device::Sums> dp[kDown][kStep / 8];
       device::multiply_rows(warp, v, first_row<kDown>(warp), step.d_o, dp);
       warp.each_lane([&](int lane) {
-        each_score(p, lane, [&](float& x, int m, int n, int i) {
+        each_score(state.p, lane, [&](float& x, int m, int n, int i) {
           x *= dp[m][n][lane].x[i] - step.delta[8 * n + device::c_column(lane, i)];
         });
       });
-      device::add_product(warp, p, step.q, state.dk);
+      device::add_product(warp, state.p, step.q, state.dk);
     }
   }
 };

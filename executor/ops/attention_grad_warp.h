@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/divided.h"
+#include "executor/device/shared_memory.h"
 #include "executor/ops/attention_grad_keys_warp.h"
 #include "executor/ops/attention_grad_queries_warp.h"
 
@@ -60,12 +61,29 @@ void attention_delta(Device& device, const DeviceAttention<Bf16>& a, const Bf16*
       blocks, 0, AttentionDelta{o, d_o, delta, a.tokens, a.heads, a.value_dim});
 }
 
-template <typename Kernel, typename Device>
+template <int kDim, int kValueDim, bool kOfKeys, bool kOfValues, typename Device>
 void launch_grad_keys(Device& device, const WarpAttentionGrad& g, const GradParts& parts, Bf16* dk,
                       Bf16* dv) {
-  const int64_t blocks = divided(g.forward.keys, Kernel::kRows) * g.forward.kv_heads;
-  device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * parts.count, Kernel::kShared,
-                                                                Kernel{g, dk, dv, parts});
+  using Large = AttentionGradKeys<kDim, kValueDim, kOfKeys, kOfValues, false>;
+  using Small = AttentionGradKeys<kDim, kValueDim, kOfKeys, kOfValues, true>;
+  device::with_room<Large, Small>(device, [&](auto chosen) {
+    using Kernel = typename decltype(chosen)::type;
+    const int64_t blocks = divided(g.forward.keys, Kernel::kRows) * g.forward.kv_heads;
+    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * parts.count, Kernel::kShared,
+                                                                  Kernel{g, dk, dv, parts});
+  });
+}
+
+template <int kDim, int kValueDim, typename Device>
+void launch_grad_queries(Device& device, const WarpAttentionGrad& g, Bf16* dq) {
+  using Large = AttentionGradQueries<kDim, kValueDim, false>;
+  using Small = AttentionGradQueries<kDim, kValueDim, true>;
+  device::with_room<Large, Small>(device, [&](auto chosen) {
+    using Kernel = typename decltype(chosen)::type;
+    const int64_t row_blocks = divided(g.forward.tokens, Kernel::kRows);
+    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
+        row_blocks * g.forward.heads, Kernel::kShared, Kernel{g, dq, static_cast<int>(row_blocks)});
+  });
 }
 
 /// dk and dv are the sums of their parts, in order.
@@ -91,16 +109,13 @@ void attention_grad_on_tensor_cores(Device& device, const DeviceAttentionGrad<Bf
   with_head_widths(a.dim, a.value_dim, [&](auto widths) {
     constexpr int kDim = decltype(widths)::kDim, kValueDim = decltype(widths)::kValueDim;
     if constexpr (kDim + kValueDim > 320) {
-      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, true, false>>(device, g, parts, dk, dv);
-      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, false, true>>(device, g, parts, dk, dv);
+      launch_grad_keys<kDim, kValueDim, true, false>(device, g, parts, dk, dv);
+      launch_grad_keys<kDim, kValueDim, false, true>(device, g, parts, dk, dv);
     } else {
-      launch_grad_keys<AttentionGradKeys<kDim, kValueDim, true, true>>(device, g, parts, dk, dv);
+      launch_grad_keys<kDim, kValueDim, true, true>(device, g, parts, dk, dv);
     }
     if (parts.count > 1) add_parts(device, a, parts, dk, dv);
-    using Kernel = AttentionGradQueries<kDim, kValueDim>;
-    const int64_t row_blocks = divided(a.tokens, Kernel::kRows);
-    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
-        row_blocks * a.heads, Kernel::kShared, Kernel{g, dq, static_cast<int>(row_blocks)});
+    launch_grad_queries<kDim, kValueDim>(device, g, dq);
   });
 }
 

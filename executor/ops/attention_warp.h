@@ -3,22 +3,22 @@
 #pragma once
 
 #include "base/divided.h"
+#include "executor/device/shared_memory.h"
 #include "executor/ops/attention_warp_tile.h"
 
 namespace tidemark::ops {
 
-template <int kDim, int kValueDim>
+template <int kDim, int kValueDim, bool kSmall>
 struct AttendWarps {
   /// 16 x kDown queries a warp, kStep keys at a time.
   static constexpr int kDown = kValueDim <= 128 ? 2 : 1, kWarps = 8 / kDown, kBlocks = kDown;
-  static constexpr int kRows = 16 * kDown * kWarps, kStep = 64;
+  static constexpr int kRows = 16 * kDown * kWarps, kStep = kSmall ? 16 : 64;
   static_assert(kValueDim <= kDim);
   using Keys = device::SharedTile<kDim>;
   using Values = device::SharedTile<kValueDim>;
   using Seen = SeenColumns<kRows, kWarps>;
   static constexpr int kShared =
       2 * (Keys::elements(kRows) + Keys::elements(kStep) + Values::elements(kStep)) + Seen::kBytes;
-  static_assert(kShared <= device::kMostShared);
 
   WarpAttention a;
   Bf16* o;
@@ -170,11 +170,16 @@ struct AttendWarps {
 template <typename Device>
 void attention_on_tensor_cores(Device& device, const DeviceAttention<Bf16>& a, Bf16* o, float* lse) {
   with_head_widths(a.dim, a.value_dim, [&](auto widths) {
-    using Kernel = AttendWarps<decltype(widths)::kDim, decltype(widths)::kValueDim>;
-    const int64_t row_blocks = divided(a.tokens, Kernel::kRows);
-    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
-        row_blocks * a.heads, Kernel::kShared,
-        Kernel{WarpAttention(a), o, lse, static_cast<int>(row_blocks)});
+    constexpr int kDim = decltype(widths)::kDim, kValueDim = decltype(widths)::kValueDim;
+    using Large = AttendWarps<kDim, kValueDim, false>;
+    using Small = AttendWarps<kDim, kValueDim, true>;
+    device::with_room<Large, Small>(device, [&](auto chosen) {
+      using Kernel = typename decltype(chosen)::type;
+      const int64_t row_blocks = divided(a.tokens, Kernel::kRows);
+      device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
+          row_blocks * a.heads, Kernel::kShared,
+          Kernel{WarpAttention(a), o, lse, static_cast<int>(row_blocks)});
+    });
   });
 }
 

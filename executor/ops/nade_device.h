@@ -2,6 +2,7 @@
 // hidden unit, since units depend on each other only through the logits.
 #pragma once
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/pointwise_device.h"
 #include "graph/cuda_scan_workspace.h"
 
@@ -43,18 +44,15 @@ void transpose_in_order(Device& device, const T* m, int64_t rows, int64_t pixels
       TIDEMARK_BODY(int64_t i) { to[i] = device::to_float(m[i % rows * pixels + order[i / rows]]); });
 }
 
-// Activations change only where a pixel is not zero, and most are.
-template <typename T, typename Device>
-void nade_typed(const KernelArgs& args, Device& device) {
+// Activations change only where a pixel is not zero, and most are. `weight`: [pixels, hidden], in the pixels'
+// order.
+template <typename T, typename Device, typename Scratch>
+void nade_rows(Device& device, const DeviceNade<T>& n, const float* weight, const T* output_bias, T* logits,
+               const Scratch& scratch) {
   using Group = typename Device::Group;
-  const DeviceNade<T> n = device_nade<T>(args, 0);
-  const T* const output_bias = args.in<T>(4);
-  T* const logits = args.out<T>(0);
-  auto* const weight = static_cast<float*>(args.workspace);  // [pixels, hidden], in the pixels' order
-  transpose_in_order(device, n.weight, n.hidden, n.pixels, n.order, weight);
   device.launch(
-      n.rows, lanes_for(n.hidden), 4 * 2 * n.hidden, TIDEMARK_BODY(Group & group, int64_t row) {
-        float* const sums = group.template shared<float>();
+      n.rows, lanes_for(n.hidden), scratch.shared_bytes(), TIDEMARK_BODY(Group & group, int64_t row) {
+        float* const sums = scratch.template of<float>(group, row);
         float* const active = sums + n.hidden;
         group.each(n.hidden, [&](int64_t i) {
           sums[i] = device::to_float(n.hidden_bias[i]);
@@ -76,6 +74,17 @@ void nade_typed(const KernelArgs& args, Device& device) {
           });
         }
       });
+}
+
+template <typename T, typename Device>
+void nade_typed(const KernelArgs& args, Device& device) {
+  const DeviceNade<T> n = device_nade<T>(args, 0);
+  auto* const weight = static_cast<float*>(args.workspace);
+  const int64_t weights = n.pixels * n.hidden;
+  transpose_in_order(device, n.weight, n.hidden, n.pixels, n.order, weight);
+  device::with_scratch(device, cuda::nade_row_bytes(n.hidden), weight + weights, [&](auto scratch) {
+    nade_rows(device, n, weight, args.in<T>(4), args.out<T>(0), scratch);
+  });
 }
 
 // The pixels in reverse: a is taken back by subtraction.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/divided.h"
+#include "executor/device/shared_memory.h"
 #include "executor/device/warp_tile.h"
 #include "executor/ops/device_operands.h"
 #include "graph/cuda_scan_workspace.h"
@@ -43,9 +44,9 @@ struct OuterProducts {
   HeadOperand left;   ///< as many columns as query
   HeadOperand right;  ///< no data: a column of ones
   RowFactor into, out_of;
-  const float* keeps = nullptr;      ///< [heads], or nothing is kept
-  const float* exponents = nullptr;  ///< [rows, heads]: log2 of the decays into this row and into those
-                                     ///< before it, of its sequence and chunk
+  const float* keeps = nullptr;       ///< [heads], or nothing is kept
+  const float* exponents = nullptr;   ///< [rows, heads]: log2 of the decays into this row and into those
+                                      ///< before it, of its sequence and chunk
   const float* log_decays = nullptr;  ///< [heads], to base 2, where there are no exponents
   Bf16* out = nullptr;                ///< where right's head is, or
   float* sums = nullptr;              ///< the same in f32
@@ -55,9 +56,9 @@ struct OuterProducts {
   int state_columns = 0, first_state_column = 0;
 };
 
-template <int kLeft_, bool kReverse>
+template <int kLeft_, bool kReverse, bool kSmall>
 struct OuterWarps {
-  static constexpr int kLeft = kLeft_, kRows = kLeft <= 128 ? 64 : 32, kColumns = 64;
+  static constexpr int kLeft = kLeft_, kRows = kLeft <= 128 && !kSmall ? 64 : 32, kColumns = 64;
   static constexpr int kWarps = kColumns / 16, kBlocks = 2;
   static constexpr int kOfWarp = kRows / kWarps;                     ///< rows
   static constexpr int kScoresAcross = kRows * kRows / 16 / kWarps;  ///< columns of a warp's scores
@@ -70,7 +71,6 @@ struct OuterWarps {
   static constexpr int kHalf =
       2 * (2 * Lefts::elements(kRows) + Rights::elements(kRows)) + 4 * (3 * kRows + 4);
   static constexpr int kShared = 2 * kHalf + 2 * (Scores::elements(kRows) + kWarps * Staged::elements(16));
-  static_assert(kShared <= device::kMostShared);
 
   OuterProducts s;
   int slices;
@@ -370,16 +370,22 @@ struct OuterWarps {
 
 template <bool kReverse, typename Device>
 void outer_products(Device& device, const OuterProducts& s) {
-  const auto run = [&](auto kernel) {
-    using Kernel = decltype(kernel);
-    kernel.s = s;
-    kernel.slices = static_cast<int>(divided(s.right.data ? s.right.columns : 1, Kernel::kColumns));
-    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
-        int64_t{s.sequences} * s.heads * kernel.slices, Kernel::kShared, kernel);
+  const auto run = [&](auto of_left) {
+    constexpr int kLeft = decltype(of_left)::value;
+    using Large = OuterWarps<kLeft, kReverse, false>;
+    using Small = OuterWarps<kLeft, kReverse, true>;
+    device::with_room<Large, Small>(device, [&](auto chosen) {
+      typename decltype(chosen)::type kernel;
+      using Kernel = decltype(kernel);
+      kernel.s = s;
+      kernel.slices = static_cast<int>(divided(s.right.data ? s.right.columns : 1, Kernel::kColumns));
+      device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
+          int64_t{s.sequences} * s.heads * kernel.slices, Kernel::kShared, kernel);
+    });
   };
-  if (s.left.columns <= 64) return run(OuterWarps<64, kReverse>{});
-  if (s.left.columns <= 128) return run(OuterWarps<128, kReverse>{});
-  run(OuterWarps<cuda::kMostLeft, kReverse>{});
+  if (s.left.columns <= 64) return run(std::integral_constant<int, 64>{});
+  if (s.left.columns <= 128) return run(std::integral_constant<int, 128>{});
+  run(std::integral_constant<int, cuda::kMostLeft>{});
 }
 
 }  // namespace tidemark::ops

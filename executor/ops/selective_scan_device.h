@@ -2,22 +2,20 @@
 // by state, so that neighbouring lanes use neighbouring banks.
 #pragma once
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/selective_scan_device_rows.h"
 
 namespace tidemark::ops {
 
-template <typename T, typename Device>
-void selective_scan_typed(const KernelArgs& args, Device& device) {
+template <typename T, typename Device, typename Scratch>
+void scan_rows(Device& device, const DeviceScan<T>& s, T* y, float* states, const Scratch& scratch) {
   using Group = typename Device::Group;
-  const DeviceScan<T> s = device_scan<T>(args, 0, 7);
-  T* const y = args.out<T>(0);
-  float* const states = args.out<float>(1);
   device.launch(
-      s.sequences * s.blocks, static_cast<int>(s.lanes), 4 * 2 * s.states * s.lanes,
+      s.sequences * s.blocks, static_cast<int>(s.lanes), scratch.shared_bytes(),
       TIDEMARK_BODY(Group & group, int64_t index) {
         const int64_t sequence = index / s.blocks, first = index % s.blocks * s.lanes;
         const int64_t begin = s.cu_seqlens[sequence], end = s.cu_seqlens[sequence + 1];
-        float* const a = group.template shared<float>();
+        float* const a = scratch.template of<float>(group, index);
         float* const h = a + s.states * s.lanes;
         group.each(device::smaller(s.lanes, s.channels - first), [&](int64_t lane) {
           const int64_t channel = first + lane;
@@ -43,6 +41,14 @@ void selective_scan_typed(const KernelArgs& args, Device& device) {
           }
         });
       });
+}
+
+template <typename T, typename Device>
+void selective_scan_typed(const KernelArgs& args, Device& device) {
+  const DeviceScan<T> s = device_scan<T>(args, 0, 7);
+  device::with_scratch(device, cuda::selective_scan_bytes(s.states), args.workspace, [&](auto scratch) {
+    scan_rows(device, s, args.out<T>(0), args.out<float>(1), scratch);
+  });
 }
 
 template <typename Device>

@@ -2,6 +2,7 @@
 // gone back through.
 #pragma once
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/column_sum_device.h"
 #include "executor/ops/selective_scan_device_rows.h"
 
@@ -14,6 +15,7 @@ struct ScanGradSpace {
   float* of_a = nullptr;     ///< [sequences, channels * states]
   float* of_d = nullptr;     ///< [sequences, channels], as the next
   float* of_dt_bias = nullptr;
+  float* spilled = nullptr;  ///< blocks' scratch, where shared memory does not hold it
 };
 
 template <typename T>
@@ -25,6 +27,7 @@ ScanGradSpace scan_grad_space(const KernelArgs& args, const DeviceScan<T>& s) {
   space.of_a = space.of_bc + s.blocks * s.rows * 2 * s.states;
   space.of_d = space.of_a + s.states * lanes;
   space.of_dt_bias = space.of_d + lanes;
+  space.spilled = space.of_dt_bias + lanes;
   return space;
 }
 
@@ -34,9 +37,6 @@ struct ScanGradShared {
   int64_t states, lanes;
   float* at;
 
-  static int64_t bytes(int64_t states, int64_t lanes) {
-    return 4 * (states * (3 * lanes + 2 * (lanes + 1)) + 2 * lanes);
-  }
   TIDEMARK_DEVICE float& a(int64_t n, int64_t lane) const { return at[n * lanes + lane]; }
   TIDEMARK_DEVICE float& dh(int64_t n, int64_t lane) const { return at[(states + n) * lanes + lane]; }
   TIDEMARK_DEVICE float& da(int64_t n, int64_t lane) const { return at[(2 * states + n) * lanes + lane]; }
@@ -91,18 +91,18 @@ TIDEMARK_DEVICE void reverse_scan_row(const DeviceScan<T>& s, const ScanGradShar
   shared.ddt_bias(lane) += dstep;
 }
 
-template <typename T, typename Device>
+template <typename T, typename Device, typename Scratch>
 void scan_back(Device& device, const DeviceScan<T>& s, const ScanGradSpace& space, const ScanRowGrad<T>& g,
-               const float* states) {
+               const float* states, const Scratch& scratch) {
   using Group = typename Device::Group;
   const int64_t all_lanes = s.sequences * s.channels;
   device.launch(
-      s.sequences * s.blocks, static_cast<int>(s.lanes), ScanGradShared::bytes(s.states, s.lanes),
+      s.sequences * s.blocks, static_cast<int>(s.lanes), scratch.shared_bytes(),
       TIDEMARK_BODY(Group & group, int64_t index) {
         const int64_t sequence = index / s.blocks, block = index % s.blocks, first = block * s.lanes;
         const int64_t width = device::smaller(s.lanes, s.channels - first);
         const int64_t begin = s.cu_seqlens[sequence], end = s.cu_seqlens[sequence + 1];
-        const ScanGradShared shared{s.states, s.lanes, group.template shared<float>()};
+        const ScanGradShared shared{s.states, s.lanes, scratch.template of<float>(group, index)};
         group.each(width, [&](int64_t lane) {
           for (int64_t n = 0; n < s.states; ++n) {
             shared.a(n, lane) = s.a(first + lane, n);
@@ -160,7 +160,10 @@ void selective_scan_grad_typed(const KernelArgs& args, Device& device) {
   const ScanGradSpace space = scan_grad_space(args, s);
   if (!args.op.has_in(10)) device.zero(args.outputs[3], args.op.out(3).bytes());
   T* const dz = args.out<T>(3) + args.op.attributes().integer("first_column");
-  scan_back(device, s, space, {args.in<T>(0), args.out<T>(0), args.out<T>(1), dz}, args.in<float>(8));
+  const ScanRowGrad<T> of_rows{args.in<T>(0), args.out<T>(0), args.out<T>(1), dz};
+  device::with_scratch(device, cuda::selective_scan_grad_bytes(s.states), space.spilled, [&](auto scratch) {
+    scan_back(device, s, space, of_rows, args.in<float>(8), scratch);
+  });
 
   T* const dbc = args.out<T>(2);
   const int64_t elements = s.rows * 2 * s.states;

@@ -3,6 +3,7 @@
 // heads of a group, whose scores dy x^T it adds up before they meet B or C.
 #pragma once
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/ssd_scan_device_rows.h"
 
 namespace tidemark::ops {
@@ -26,29 +27,30 @@ struct SsdGroupProducts {
 };
 
 /// kReverse: dB.
-template <int kColumns, bool kReverse>
+template <int kColumns, bool kReverse, bool kSmall>
 struct SsdGroupWarps {
   static constexpr int kStates = cuda::kMostSsd;
-  static constexpr int kRows = 64, kWarps = 4, kBlocks = kColumns <= 64 ? 2 : 1;
+  /// Of a block, and of the others that it meets at a time.
+  static constexpr int kRows = 64, kOthers = kSmall ? 32 : 64;
+  static constexpr int kWarps = 4, kBlocks = kColumns <= 64 ? 2 : 1;
   using Operands = device::SharedTile<kColumns>;
   using Matrices = device::SharedTile<kStates>;
   /// Per row: an exponent and a step of the block's and of the others; where sequences begin, and the block's
   /// end.
-  static constexpr int kFactors = 4 * kRows;
-  static constexpr int kHalf = 4 * Operands::elements(kRows) + 4 * kFactors;
-  static constexpr int kInLoop = 2 * kHalf + 2 * Matrices::elements(kRows);
+  static constexpr int kFactors = 2 * (kRows + kOthers);
+  static constexpr int kHalf = 2 * Operands::elements(kRows + kOthers) + 4 * kFactors;
+  static constexpr int kInLoop = 2 * kHalf + 2 * Matrices::elements(kOthers);
   static constexpr int kAfterLoop = kHalf + 2 * Operands::elements(kStates);
   static constexpr int kFront = kInLoop > kAfterLoop ? kInLoop : kAfterLoop;
-  static constexpr int kShared = kFront + 2 * Matrices::elements(kRows) + 4 * 3 * kRows;
-  static_assert(kShared <= device::kMostShared);
+  static constexpr int kShared = kFront + 2 * Matrices::elements(kRows) + 4 * (2 * kRows + kOthers);
 
   SsdGroupProducts s;
   int windows;  ///< of a chunk
 
   template <typename Warp>
   struct State {
-    typename Warp::template Lanes<device::Sums> scores[1][kRows / 8];   ///< of all heads
-    typename Warp::template Lanes<device::Sums> weights[1][kRows / 8];  ///< C B^T, or dB's: B C^T
+    typename Warp::template Lanes<device::Sums> scores[1][kOthers / 8];   ///< of all heads
+    typename Warp::template Lanes<device::Sums> weights[1][kOthers / 8];  ///< C B^T, or dB's: B C^T
     typename Warp::template Lanes<device::Sums> out[1][kStates / 8];
   };
   struct Half {
@@ -58,9 +60,9 @@ struct SsdGroupWarps {
     TIDEMARK_DEVICE Half(unsigned char* shared, int half) {
       own.data = reinterpret_cast<Bf16*>(shared + half * kHalf);
       other.data = own.data + Operands::elements(kRows);
-      exponent = reinterpret_cast<float*>(other.data + Operands::elements(kRows));
+      exponent = reinterpret_cast<float*>(other.data + Operands::elements(kOthers));
       other_exponent = exponent + kRows;
-      delta = other_exponent + kRows;
+      delta = other_exponent + kOthers;
       other_delta = delta + kRows;
     }
   };
@@ -96,19 +98,20 @@ struct SsdGroupWarps {
     const Shared shared(group.template shared<unsigned char>());
     typename Group::template Registers<State<Warp>, kWarps> registers;
     group.template warps<kWarps>([&](Warp& warp) {
-      copy_matrix(warp, s.own_matrix, block.first_head, block.begin, block.begin + block.rows,
-                  shared.own_matrix);
-      find_sequences(warp, block.begin, block.rows, shared.begins, shared.ends);
+      copy_matrix<kRows>(warp, s.own_matrix, block.first_head, block.begin, block.begin + block.rows,
+                         shared.own_matrix);
+      find_sequences<kRows>(warp, block.begin, block.rows, shared.begins, shared.ends);
       device::clear_sums(warp, registers[warp].out);
     });
     // Those that its rows take of, or that take of its rows.
     const int others_begin = kReverse ? block.begin : block.chunk_begin;
     const int others_end = kReverse ? block.chunk_end : block.begin + block.rows;
-    for (int other = others_begin; other < others_end; other += kRows) {
-      const int other_rows = device::smaller(kRows, block.chunk_end - other);
+    for (int other = others_begin; other < others_end; other += kOthers) {
+      const int other_rows = device::smaller(kOthers, block.chunk_end - other);
       group.template warps<kWarps>([&](Warp& warp) {
-        copy_matrix(warp, s.other_matrix, block.first_head, other, other + other_rows, shared.other_matrix);
-        find_sequences(warp, other, other_rows, shared.other_begins, nullptr);
+        copy_matrix<kOthers>(warp, s.other_matrix, block.first_head, other, other + other_rows,
+                             shared.other_matrix);
+        find_sequences<kOthers>(warp, other, other_rows, shared.other_begins, nullptr);
         copy(warp, block, block.first_head, other, other_rows, Half(shared.front, 0));
         device::clear_sums(warp, registers[warp].scores);
       });
@@ -130,7 +133,7 @@ struct SsdGroupWarps {
     if (passes_state(block)) {
       for (int head = block.first_head; head < block.last_head; ++head) {
         group.template warps<kWarps>([&](Warp& warp) {
-          copy(warp, block, head, block.begin, block.rows, Half(shared.front, 0));
+          copy(warp, block, head, block.begin, device::smaller(kOthers, block.rows), Half(shared.front, 0));
           load_state(warp, block, head, shared.state);
         });
         group.template warps<kWarps>([&](Warp& warp) {
@@ -174,18 +177,18 @@ struct SsdGroupWarps {
     return s.cu_seqlens[sequence_of(block.begin)] < block.chunk_begin;
   }
 
-  template <typename Warp>
+  template <int kCopied, typename Warp>
   TIDEMARK_DEVICE_INLINE void copy_matrix(Warp& warp, const HeadOperand& from, int head, int begin, int end,
                                           Matrices to) const {
-    device::copy_each_row<kWarps, kRows>(
+    device::copy_each_row<kWarps, kCopied>(
         warp, [&](int i) { return begin + i < end ? from.at(begin + i, head) : nullptr; }, from.columns, to);
   }
-  template <typename Warp>
+  template <int kOf, typename Warp>
   TIDEMARK_DEVICE_INLINE void find_sequences(Warp& warp, int first, int rows, int32_t* begins,
                                              int32_t* ends) const {
     warp.each_lane([&](int lane) {
-      const int i = warp.index() * (kRows / kWarps) + lane;
-      if (lane >= kRows / kWarps) return;
+      const int i = warp.index() * (kOf / kWarps) + lane;
+      if (lane >= kOf / kWarps) return;
       const int sequence = sequence_of(first + device::smaller(i, rows - 1));
       // Of rows that are not there, none is after.
       begins[i] = i < rows ? s.cu_seqlens[sequence] : INT32_MAX;
@@ -199,12 +202,14 @@ struct SsdGroupWarps {
     device::copy_each_row<kWarps, kRows>(
         warp, [&](int i) { return i < block.rows ? s.own.at(block.begin + i, head) : nullptr; },
         s.own.columns, to.own);
-    device::copy_each_row<kWarps, kRows>(
+    device::copy_each_row<kWarps, kOthers>(
         warp, [&](int i) { return i < other_rows ? s.other.at(other + i, head) : nullptr; }, s.other.columns,
         to.other);
     warp.each_lane([&](int lane) {
-      const int of_warp = kRows / kWarps, i = warp.index() * of_warp + lane % of_warp;
-      const bool own = lane < of_warp;
+      constexpr int kOwn = kRows / kWarps, kOther = kOthers / kWarps;
+      const bool own = lane < kOwn;
+      if (kOther < kOwn && lane >= kOwn + kOther) return;
+      const int i = warp.index() * (own ? kOwn : kOther) + lane % kOwn;
       const int rows = own ? block.rows : other_rows;
       const int64_t at = int64_t{(own ? block.begin : other) + (i < rows ? i : 0)} * s.heads + head;
       warp.copy((own ? to.exponent : to.other_exponent) + i, s.exponents + at, i < rows);
@@ -215,7 +220,7 @@ struct SsdGroupWarps {
   template <typename Warp>
   TIDEMARK_DEVICE_INLINE void add_scores(Warp& warp, const Block& block, const Shared& shared, const Half& of,
                                          int head, int other, State<Warp>& state) const {
-    typename Warp::template Lanes<device::Sums> scores[1][kRows / 8];
+    typename Warp::template Lanes<device::Sums> scores[1][kOthers / 8];
     device::multiply_rows(warp, of.own, 16 * warp.index(), of.other, scores);
     typename Warp::template Lanes<device::RowPair> dots;
     warp.each_lane([&](int lane) {
@@ -225,7 +230,7 @@ struct SsdGroupWarps {
         const float exponent = of.exponent[i], delta = kReverse ? of.delta[i] : 1.0f;
         float dot = 0;
         TIDEMARK_UNROLL
-        for (int n = 0; n < kRows / 8; ++n) TIDEMARK_UNROLL
+        for (int n = 0; n < kOthers / 8; ++n) TIDEMARK_UNROLL
         for (int k = 0; k < 2; ++k) {
           const int j = 8 * n + device::c_column(lane, k), column = other + j;
           // The later of both takes of the earlier one.
@@ -326,14 +331,20 @@ struct SsdGroupWarps {
 
 template <bool kReverse, typename Device>
 void ssd_group_products(Device& device, const SsdGroupProducts& s) {
-  const auto run = [&](auto kernel) {
-    using Kernel = decltype(kernel);
-    kernel.s = s;
-    kernel.windows = static_cast<int>(divided(s.chunk_rows, Kernel::kRows));
-    const int64_t blocks = divided(s.rows, s.chunk_rows) * kernel.windows * (s.heads / s.group_heads);
-    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * s.sets, Kernel::kShared, kernel);
+  const auto run = [&](auto of_columns) {
+    constexpr int kColumns = decltype(of_columns)::value;
+    using Large = SsdGroupWarps<kColumns, kReverse, false>;
+    using Small = SsdGroupWarps<kColumns, kReverse, true>;
+    device::with_room<Large, Small>(device, [&](auto chosen) {
+      typename decltype(chosen)::type kernel;
+      using Kernel = decltype(kernel);
+      kernel.s = s;
+      kernel.windows = static_cast<int>(divided(s.chunk_rows, Kernel::kRows));
+      const int64_t blocks = divided(s.rows, s.chunk_rows) * kernel.windows * (s.heads / s.group_heads);
+      device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * s.sets, Kernel::kShared, kernel);
+    });
   };
-  s.own.columns <= 64 ? run(SsdGroupWarps<64, kReverse>{}) : run(SsdGroupWarps<128, kReverse>{});
+  s.own.columns <= 64 ? run(std::integral_constant<int, 64>{}) : run(std::integral_constant<int, 128>{});
 }
 
 }  // namespace tidemark::ops

@@ -1,6 +1,8 @@
 // The kernels of state-space layers on a device: a block has a channel, a lane some of its states.
 #pragma once
 
+#include "base/divided.h"
+#include "executor/device/shared_memory.h"
 #include "executor/ops/ssm_kernel_device_channel.h"
 
 namespace tidemark::ops {
@@ -23,16 +25,12 @@ TIDEMARK_DEVICE void ssm_step(Group& group, const DeviceSsm& ssm, const SsmState
   group.each(ssm.states, [&](int64_t n) { to[n] = c[n].factor * x[n] - sensed * c[n].feedback; });
 }
 
-template <typename Device>
-void ssm_kernel_device(const KernelArgs& args, Device& device) {
+template <typename Device, typename Scratch>
+void ssm_kernel_channels(Device& device, const DeviceSsm& ssm, float* kernel, const Scratch& scratch) {
   using Group = typename Device::Group;
-  using device::Complex;
-  const DeviceSsm ssm = device_ssm(args, 0);
-  float* const kernel = args.out<float>(0);
-  const auto state_bytes = static_cast<int64_t>(sizeof(SsmStateCoefficients) + sizeof(Complex));
   device.launch(
-      ssm.channels, kSsmLanes, ssm.states * state_bytes, TIDEMARK_BODY(Group & group, int64_t channel) {
-        auto* const c = group.template shared<SsmStateCoefficients>();
+      ssm.channels, kSsmLanes, scratch.shared_bytes(), TIDEMARK_BODY(Group & group, int64_t channel) {
+        auto* const c = scratch.template of<SsmStateCoefficients>(group, channel);
         auto* const x = reinterpret_cast<device::Complex*>(c + ssm.states);
         const SsmChannel in(group, ssm, channel);
         group.each(ssm.states, [&](int64_t n) {
@@ -46,6 +44,13 @@ void ssm_kernel_device(const KernelArgs& args, Device& device) {
           ssm_step(group, ssm, c, x, x);
         }
       });
+}
+
+template <typename Device>
+void ssm_kernel_device(const KernelArgs& args, Device& device) {
+  const DeviceSsm ssm = device_ssm(args, 0);
+  device::with_scratch(device, cuda::ssm_block_bytes(ssm.states, false), args.workspace,
+                       [&](auto scratch) { ssm_kernel_channels(device, ssm, args.out<float>(0), scratch); });
 }
 
 /// One step back: g, the gradient of the state after x, becomes that of x; d is that of the kernel's value at
@@ -100,23 +105,19 @@ TIDEMARK_DEVICE void ssm_parameters_back(Group& group, const SsmChannel& c, cons
   });
 }
 
-// Back over segments of rows, whose states are made again from the one before the segment.
-template <typename Device>
-void ssm_kernel_grad_device(const KernelArgs& args, Device& device) {
+// Back over segments of rows, whose states are made again from the one before the segment. `memory`: of each
+// channel the states before its segments and of a segment's rows.
+template <typename Device, typename Scratch>
+void ssm_kernel_channels_back(Device& device, const DeviceSsm& ssm, const float* dkernel,
+                              const DeviceSsmParameters<float>& out, device::Complex* memory,
+                              const Scratch& scratch) {
   using Group = typename Device::Group;
-  using device::Complex;
-  const DeviceSsm ssm = device_ssm(args, 1);
-  const auto output = [&](int i) { return args.op.has_out(i) ? args.out<float>(i) : nullptr; };
-  const DeviceSsmParameters<float> out{output(0), output(1), output(2), output(3), output(4), output(5)};
-  const float* const dkernel = args.in<float>(0);
   const int64_t segment_rows = cuda::ssm_segment_rows(ssm.length);
   const int64_t segments = (ssm.length + segment_rows - 1) / segment_rows;
-  auto* const memory = static_cast<Complex*>(args.workspace);
-  const auto state_bytes = static_cast<int64_t>(2 * sizeof(SsmStateCoefficients) + 2 * sizeof(Complex));
   device.launch(
-      ssm.channels, kSsmLanes, ssm.states * state_bytes, TIDEMARK_BODY(Group & group, int64_t channel) {
+      ssm.channels, kSsmLanes, scratch.shared_bytes(), TIDEMARK_BODY(Group & group, int64_t channel) {
         const int64_t n_states = ssm.states;
-        auto* const c = group.template shared<SsmStateCoefficients>();
+        auto* const c = scratch.template of<SsmStateCoefficients>(group, channel);
         auto* const grads = c + n_states;
         auto* const x = reinterpret_cast<device::Complex*>(grads + n_states);
         auto* const g = x + n_states;
@@ -147,6 +148,19 @@ void ssm_kernel_grad_device(const KernelArgs& args, Device& device) {
         group.each(n_states, [&](int64_t n) { grads[n].start = g[n]; });
         ssm_parameters_back(group, in, grads, x, out);
       });
+}
+
+template <typename Device>
+void ssm_kernel_grad_device(const KernelArgs& args, Device& device) {
+  const DeviceSsm ssm = device_ssm(args, 1);
+  const auto output = [&](int i) { return args.op.has_out(i) ? args.out<float>(i) : nullptr; };
+  const DeviceSsmParameters<float> out{output(0), output(1), output(2), output(3), output(4), output(5)};
+  const int64_t segment_rows = cuda::ssm_segment_rows(ssm.length);
+  const int64_t rows = divided(ssm.length, segment_rows) + segment_rows;
+  auto* const memory = static_cast<device::Complex*>(args.workspace);
+  device::with_scratch(
+      device, cuda::ssm_block_bytes(ssm.states, true), memory + ssm.channels * ssm.states * rows,
+      [&](auto scratch) { ssm_kernel_channels_back(device, ssm, args.in<float>(0), out, memory, scratch); });
 }
 
 }  // namespace tidemark::ops

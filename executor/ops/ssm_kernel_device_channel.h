@@ -48,6 +48,8 @@ TIDEMARK_HOST_DEVICE inline void store_complex(float* values, int64_t i, device:
 struct SsmStateCoefficients {
   device::Complex factor, output, start, feedback, sense;
 };
+static_assert(sizeof(SsmStateCoefficients) == 5 * sizeof(device::Complex) && sizeof(device::Complex) == 16,
+              "cuda::ssm_block_bytes");
 
 /// One state of a channel.
 struct SsmState {

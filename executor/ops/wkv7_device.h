@@ -3,27 +3,22 @@
 // other.
 #pragma once
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/wkv7_device_rows.h"
 #include "executor/ops/wkv7_warp.h"
 
 namespace tidemark::ops {
 
-template <typename T, typename Device>
-void wkv7_typed(const KernelArgs& args, Device& device) {
+template <typename T, typename Device, typename Scratch>
+void wkv7_recurrence(Device& device, const DeviceWkv7<T>& s, T* y, float* states, const Scratch& scratch) {
   using Group = typename Device::Group;
-  const DeviceWkv7<T> s = device_wkv7<T>(args, 0, 7);
-  T* const y = args.out<T>(0);
-  float* const states = args.out<float>(1);
-  device.zero(states, 4 * s.saved(1, 0));
-  if constexpr (std::is_same_v<T, Bf16>)
-    if (cuda::wkv7_on_tensor_cores(args.op, 0)) return wkv7_on_tensor_cores(device, s, y, states);
   const int64_t n = s.columns, stride = s.stride();
   device.launch(
-      s.sequences * s.heads, lanes_for(n), 4 * (n * stride + Wkv7Tile::floats(stride)),
+      s.sequences * s.heads, lanes_for(n), scratch.shared_bytes(),
       TIDEMARK_BODY(Group & group, int64_t index) {
         const int64_t sequence = index / s.heads, head = index % s.heads;
         const int64_t begin = s.cu_seqlens[sequence], end = s.cu_seqlens[sequence + 1];
-        float* const state = group.template shared<float>();
+        float* const state = scratch.template of<float>(group, index);
         const Wkv7Tile tile(state + n * stride, stride);
         group.each(n * stride, [&](int64_t i) { state[i] = 0; });
         for (int64_t row = begin; row < end; row += cuda::kWkv7Rows) {
@@ -40,6 +35,18 @@ void wkv7_typed(const KernelArgs& args, Device& device) {
           });
         }
       });
+}
+
+template <typename T, typename Device>
+void wkv7_typed(const KernelArgs& args, Device& device) {
+  const DeviceWkv7<T> s = device_wkv7<T>(args, 0, 7);
+  T* const y = args.out<T>(0);
+  float* const states = args.out<float>(1);
+  device.zero(states, 4 * s.saved(1, 0));
+  if constexpr (std::is_same_v<T, Bf16>)
+    if (cuda::wkv7_on_tensor_cores(args.op, 0)) return wkv7_on_tensor_cores(device, s, y, states);
+  device::with_scratch(device, cuda::wkv7_block_bytes(s.columns), args.workspace,
+                       [&](auto scratch) { wkv7_recurrence(device, s, y, states, scratch); });
 }
 
 template <typename Device>

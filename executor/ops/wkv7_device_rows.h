@@ -55,7 +55,6 @@ struct Wkv7Tile {
   float* inverse_norm;  ///< of k k_k
   int64_t stride;
 
-  static TIDEMARK_HOST_DEVICE int64_t floats(int64_t stride) { return cuda::kWkv7Rows * (6 * stride + 1); }
   TIDEMARK_HOST_DEVICE Wkv7Tile(float* memory, int64_t row_stride) : stride(row_stride) {
     const int64_t operand = cuda::kWkv7Rows * stride;
     r = memory;

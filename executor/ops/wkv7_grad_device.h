@@ -4,6 +4,7 @@
 // small.
 #pragma once
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/column_sum_device.h"
 #include "executor/ops/wkv7_grad_device_rows.h"
 #include "executor/ops/wkv7_grad_warp.h"
@@ -13,6 +14,7 @@ namespace tidemark::ops {
 /// A block's shared memory. `parts`: what lanes of the same column (or value) found, [kinds, parts, columns].
 struct Wkv7GradShared {
   enum Kind { kR, kDecay, kKey, kB, kValue, kAlong, kA, kKinds };
+  static_assert(kKinds == cuda::kWkv7Kinds);
   float *state, *gradient;  ///< [columns, stride]; the latter of the state after the row
   float *dy, *along;        ///< [kWkv7Rows, stride]
   float* part;
@@ -22,11 +24,7 @@ struct Wkv7GradShared {
   int64_t columns, parts;
 
   static TIDEMARK_HOST_DEVICE int64_t parts_of(int64_t columns) {
-    return device::larger<int64_t>(1, kRowLanes / columns);
-  }
-  static TIDEMARK_HOST_DEVICE int64_t bytes(int64_t n, int64_t stride) {
-    return 4 * (2 * n * stride + 2 * cuda::kWkv7Rows * stride + kKinds * (parts_of(n) + 1) * n + 2 * n +
-                Wkv7Tile::floats(stride));
+    return device::larger<int64_t>(1, cuda::kWkv7Lanes / columns);
   }
   TIDEMARK_HOST_DEVICE Wkv7GradShared(float* memory, int64_t n, int64_t stride)
       : columns(n), parts(parts_of(n)) {
@@ -178,17 +176,17 @@ TIDEMARK_DEVICE void reverse_wkv7_chunk(Group& group, const DeviceWkv7Grad<T>& g
   }
 }
 
-template <typename T, typename Device>
-void wkv7_grad_recurrence(Device& device, const DeviceWkv7Grad<T>& g) {
+template <typename T, typename Device, typename Scratch>
+void wkv7_grad_recurrence(Device& device, const DeviceWkv7Grad<T>& g, const Scratch& scratch) {
   using Group = typename Device::Group;
   const int64_t heads = g.s.heads, n = g.s.columns, stride = g.s.stride();
   device.launch(
-      g.s.sequences * heads, kRowLanes, Wkv7GradShared::bytes(n, stride),
+      g.s.sequences * heads, static_cast<int>(cuda::kWkv7Lanes), scratch.shared_bytes(),
       TIDEMARK_BODY(Group & group, int64_t block) {
         const DeviceWkv7<T>& s = g.s;
         const int64_t sequence = block / heads;
         const int64_t begin = s.cu_seqlens[sequence], end = s.cu_seqlens[sequence + 1];
-        const Wkv7GradShared m(group.template shared<float>(), n, stride);
+        const Wkv7GradShared m(scratch.template of<float>(group, block), n, stride);
         group.each(n * stride, [&](int64_t i) { m.gradient[i] = 0; });
         group.each(n, [&](int64_t i) { m.of_k_k[i] = m.of_k_a[i] = 0; });
         for (int64_t chunk_end = end; chunk_end > begin;) {
@@ -209,7 +207,9 @@ void wkv7_grad_typed(const KernelArgs& args, Device& device) {
   if (cuda::wkv7_on_tensor_cores(args.op, 1)) {
     if constexpr (std::is_same_v<T, Bf16>) wkv7_grad_on_tensor_cores(device, g);
   } else {
-    wkv7_grad_recurrence(device, g);
+    device::with_scratch(device, cuda::wkv7_grad_block_bytes(g.s.columns),
+                         g.alongs + g.s.sequences * g.s.heads * g.alongs_floats,
+                         [&](auto scratch) { wkv7_grad_recurrence(device, g, scratch); });
   }
   const int64_t columns = g.s.heads * g.s.columns;
   sum_columns<float, T>(device, g.of_k_k, g.s.sequences, columns, columns, nullptr, args.out<T>(5));

@@ -13,28 +13,31 @@
 
 #include <type_traits>
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/wkv7_grad_device_rows.h"
 #include "executor/ops/wkv7_warp.h"
 
 namespace tidemark::ops {
 
+/// kSmall: the state before a chunk's first tile, which is saved, comes from memory again when its time has
+/// come, to where the next tile's was.
+template <bool kSmall>
 struct Wkv7GradWarps {
   using Tile = Wkv7WarpTile;
   using Rows = Tile::Rows;
   using Square = Tile::Square;
   static constexpr int kWarps = Tile::kWarps, kBlocks = 2, kRows = Tile::kRows, kColumns = Tile::kColumns;
   /// A chunk's rows are at most 64 (graph/ops/rwkv7.cpp), in tiles of 16.
-  static constexpr int kTiles = 4;
+  static constexpr int kTiles = 4, kStates = kSmall ? kTiles - 1 : kTiles;
   static constexpr int kFloatLd = kColumns + 1;  ///< of rows in f32
   static constexpr int kFloatRows = kRows * kFloatLd;
   /// Sums of a warp's lanes over its values: 8 for each key.
   static constexpr int kPartial = kWarps * 8 * kColumns;
   static_assert(kPartial <= 5 * kFloatRows);
   static constexpr int kShared = Tile::kBytes +
-                                 2 * ((kTiles + 1) * Rows::elements(kColumns) + 2 * Rows::elements(kRows) +
-                                      (4 + kWarps) * Square::elements(kRows)) +
+                                 2 * ((kStates + 1) * Rows::elements(kColumns) + 2 * Rows::elements(kRows) +
+                                      4 * Square::elements(kRows)) +
                                  4 * (5 * kFloatRows + 5 * kColumns + kRows);
-  static_assert(kShared <= device::kMostShared);
 
   DeviceWkv7Grad<Bf16> g;
 
@@ -45,7 +48,6 @@ struct Wkv7GradWarps {
     Rows u, d;                         ///< U and D
     Square du, dv;                     ///< D U^T and D V^T,
     Square yu, yv;                     ///< dy U^T and dy V^T
-    Square staged;                     ///< of each warp
     float *of_a, *of_r, *of_b, *of_k;  ///< [kRows, kFloatLd]: gradients, first those of A, R, B and K
     float* of_log;                     ///< and of a decay's logarithm
     float* through;                    ///< [kColumns]: what all of the tile's decays receive
@@ -59,14 +61,13 @@ struct Wkv7GradWarps {
         at += elements;
         return taken;
       };
-      before.data = take(kTiles * Rows::elements(kColumns));
+      before.data = take(kStates * Rows::elements(kColumns));
       gradient.data = take(Rows::elements(kColumns));
       u.data = take(Rows::elements(kRows));
       d.data = take(Rows::elements(kRows));
       Square* const squares[] = {&du, &dv, &yu, &yv};
       TIDEMARK_UNROLL
       for (Square* of : squares) of->data = take(Square::elements(kRows));
-      staged.data = take(kWarps * Square::elements(kRows));
       of_a = reinterpret_cast<float*>(at);
       of_r = of_a + kFloatRows;
       of_b = of_r + kFloatRows;
@@ -78,10 +79,8 @@ struct Wkv7GradWarps {
       dots = sum_k_a + 2 * kColumns;
     }
     TIDEMARK_DEVICE Rows before_of(int index) const {
-      return {before.data + index * Rows::elements(kColumns)};
-    }
-    TIDEMARK_DEVICE Square staged_of(int warp) const {
-      return {staged.data + warp * Square::elements(kRows)};
+      const int at = kSmall && index > 0 ? index - 1 : index;
+      return {before.data + at * Rows::elements(kColumns)};
     }
   };
   template <typename Warp>
@@ -122,13 +121,16 @@ struct Wkv7GradWarps {
       const int chunk = (chunk_end - 1) / chunk_rows;
       const int begin = device::larger(walk.begin, chunk * chunk_rows);
       const int tiles = (chunk_end - begin + kRows - 1) / kRows;
-      group.template warps<kWarps>([&](Warp& warp) {
+      const auto load_state = [&](Warp& warp) {
         Wkv7State<Warp>& state = registers[warp].state;
         if (begin > walk.begin)
           move_wkv7_state<false>(warp, columns, g.states + s.saved(chunk, head), state);
         else
           device::clear_sums(warp, state.sums);
-        store_values(warp, state, shared.before_of(0));
+      };
+      group.template warps<kWarps>([&](Warp& warp) {
+        load_state(warp);
+        if constexpr (!kSmall) store_values(warp, registers[warp].state, shared.before_of(0));
       });
       for (int i = 0; i + 1 < tiles; ++i) {
         begin_tile(begin + i * kRows, kRows, false);
@@ -145,6 +147,11 @@ struct Wkv7GradWarps {
       for (int i = tiles; i-- > 0;) {
         const int row = begin + i * kRows, rows = device::smaller(kRows, chunk_end - row);
         const Rows before = shared.before_of(i);
+        if (kSmall && i == 0)
+          group.template warps<kWarps>([&](Warp& warp) {
+            load_state(warp);
+            store_values(warp, registers[warp].state, before);
+          });
         begin_tile(row, rows, true);
         group.template warps<kWarps>(
             [&](Warp& warp) { reverse(warp, shared, before, head, row, rows, registers[warp].gradient); });
@@ -247,7 +254,7 @@ struct Wkv7GradWarps {
     const int64_t at = g.s.at(row, head) + own, stride = g.s.heads * g.s.columns;
     const int columns = static_cast<int>(g.s.columns) - own;
     device::store_transposed(
-        warp, shared.staged_of(warp.index()), of_values[0][0], of_values[0][1], columns,
+        warp, inverse, of_values[0][0], of_values[0][1], columns,
         [&](int t, int column, float sum) {
           const bool there = t < rows && column < columns;
           return there ? plus_so_far(g.dv_acc, at + t * stride + column, sum) : 0.0f;
@@ -407,8 +414,11 @@ struct Wkv7GradWarps {
 
 template <typename Device>
 void wkv7_grad_on_tensor_cores(Device& device, const DeviceWkv7Grad<Bf16>& g) {
-  device.template launch_warps<Wkv7GradWarps::kWarps, Wkv7GradWarps::kBlocks>(
-      g.s.sequences * g.s.heads, Wkv7GradWarps::kShared, Wkv7GradWarps{g});
+  device::with_room<Wkv7GradWarps<false>, Wkv7GradWarps<true>>(device, [&](auto chosen) {
+    using Kernel = typename decltype(chosen)::type;
+    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(g.s.sequences * g.s.heads, Kernel::kShared,
+                                                                  Kernel{g});
+  });
 }
 
 }  // namespace tidemark::ops

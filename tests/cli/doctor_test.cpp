@@ -27,8 +27,8 @@ class Doctor : public CommandTest {
 
 TEST_F(Doctor, ChecksAllAndSaysWhatToDo) {
   const auto all = checks();
-  for (const char* name : {"processors", "driver", "devices", "CUDA runtime", "cuBLASLt", "CUPTI",
-                           "hardware counters", "NCCL", "peer access"}) {
+  for (const char* name : {"processors", "driver", "devices", "CUDA kernels", "CUDA runtime", "cuBLASLt",
+                           "CUPTI", "hardware counters", "NCCL", "peer access"}) {
     ASSERT_TRUE(all.contains(name)) << name;
     const json& c = all.at(name);
     EXPECT_THAT(c["status"], ::testing::AnyOf("ok", "limited", "missing"));
@@ -67,7 +67,15 @@ TEST_F(Doctor, AsksTheDriver) {
   unsetenv("LD_LIBRARY_PATH");
   EXPECT_EQ(all.at("driver")["status"], "ok");
   EXPECT_EQ(all.at("driver")["found"], "CUDA 12.4");
-  EXPECT_EQ(all.at("devices")["found"], "Device A, 80.0 GiB; Device B, 80.0 GiB");
+  const std::string devices = all.at("devices")["found"];
+  EXPECT_THAT(devices, HasSubstr("Device A, 80.0 GiB, compute capability 9.0"));
+  EXPECT_THAT(devices, HasSubstr("Device B, 80.0 GiB, compute capability 7.5"));
+  const json& kernels = all.at("CUDA kernels");
+  if (kernels["status"] != "missing") {
+    EXPECT_EQ(kernels["status"], "limited");
+    EXPECT_THAT(kernels["found"].get<std::string>(), ::testing::EndsWith(": not for Device B"));
+    EXPECT_THAT(kernels["remedy"].get<std::string>(), HasSubstr("8.0"));
+  }
   EXPECT_EQ(all.at("peer access")["status"], "limited");
   EXPECT_EQ(all.at("peer access")["found"], "not from 1 to 0");
 }

@@ -15,6 +15,9 @@ class OpDevice {
   virtual ~OpDevice() = default;
   virtual std::string name() const = 0;
   virtual bool has(std::string_view op) const = 0;
+  /// Of shared memory that a block may have, where there are devices that differ in it: the others agree to
+  /// the bit.
+  virtual int64_t shared_bytes() const { return 0; }
   /// Memory that host and device both see.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;

@@ -118,6 +118,7 @@ INSTANTIATE_TEST_SUITE_P(Problems, RetentionTest,
                                            Problem{130, 1, 16, 33, 64, {0, 100, 130}, 0.4, DType::bf16},
                                            // On tensor cores.
                                            Problem{150, 2, 24, 40, 100, {0, 9, 9, 150}, 0.4, DType::bf16},
+                                           Problem{150, 1, 128, 88, 130, {0, 140, 150}, 0.1, DType::bf16},
                                            Problem{70, 1, 136, 72, 512, {0, 33, 70}, 0.1, DType::bf16},
                                            Problem{70, 1, 8, 264, 40, {0, 70}, 1.0, DType::bf16}));
 

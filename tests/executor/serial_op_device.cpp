@@ -1,4 +1,5 @@
-// The device kernels on the host, lanes forwards and backwards: the code that CUDA compiles, without a GPU.
+// The device kernels on the host, lanes forwards and backwards, with an H100's shared memory and the least
+// that a GPU has: the code that CUDA compiles, without a GPU.
 #include <cstdlib>
 #include <map>
 
@@ -22,9 +23,14 @@ const std::map<std::string_view, SerialKernel>& kernels() {
 
 class SerialOpDevice : public OpDevice {
  public:
-  explicit SerialOpDevice(bool backwards) : device_(backwards), backwards_(backwards) {}
-  std::string name() const override { return backwards_ ? "lanes backwards" : "lanes forwards"; }
+  SerialOpDevice(bool backwards, int64_t shared_bytes)
+      : device_(backwards, shared_bytes), backwards_(backwards) {}
+  std::string name() const override {
+    return (backwards_ ? "lanes backwards, " : "lanes forwards, ") + std::to_string(shared_bytes()) +
+           " bytes a block";
+  }
   bool has(std::string_view op) const override { return kernels().count(op) > 0; }
+  int64_t shared_bytes() const override { return device_.shared_bytes(); }
   void* allocate(size_t bytes) override { return std::malloc(bytes); }
   void release(void* memory) override { std::free(memory); }
   void run(std::string_view op, const KernelArgs& args) override { kernels().at(op)(args, device_); }
@@ -38,9 +44,11 @@ class SerialOpDevice : public OpDevice {
 
 const std::vector<std::unique_ptr<OpDevice>>& op_devices() {
   static const auto devices = [] {
+    constexpr int64_t kOfH100 = (227 << 10) - cuda::kReductionShared;
     std::vector<std::unique_ptr<OpDevice>> all;
-    all.push_back(std::make_unique<SerialOpDevice>(false));
-    all.push_back(std::make_unique<SerialOpDevice>(true));
+    for (int64_t shared_bytes : {kOfH100, int64_t{cuda::kLeastShared}})
+      for (bool backwards : {false, true})
+        all.push_back(std::make_unique<SerialOpDevice>(backwards, shared_bytes));
     return all;
   }();
   return devices;

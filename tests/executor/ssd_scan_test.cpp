@@ -125,6 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Problem{150, 6, 17, 2, 11, 128, {0, 60, 150}, 0, 1e9, DType::bf16},
                       Problem{30, 2, 64, 1, 64, 8, {0, 11, 30}, 0, 1e9, DType::bf16},
                       Problem{100, 4, 16, 2, 24, 72, {0, 5, 5, 95, 100}, 0, 1e9, DType::bf16},
+                      Problem{190, 4, 72, 2, 40, 150, {0, 120, 190}, 0, 1e9, DType::bf16},
                       Problem{70, 1, 72, 1, 72, 66, {0, 70}, 20, 40, DType::bf16}));
 
 TEST_P(SsdScanTest, Forward) {

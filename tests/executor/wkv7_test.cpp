@@ -36,6 +36,7 @@ INSTANTIATE_TEST_SUITE_P(Problems, Rwkv7Ops,
                                            Problem{100, 2, 24, 64, {0, 64, 99, 100, 100}},
                                            Problem{90, 2, 40, 32, {0, 60, 90}, DType::bf16},
                                            Problem{70, 1, 64, 40, {0, 7, 7, 57, 70}, DType::bf16, 3},
+                                           Problem{130, 1, 24, 64, {0, 130}, DType::bf16},
                                            Problem{40, 1, 9, 16, {0, 40}, DType::bf16}));
 
 double sigmoid(double x) {

@@ -1,0 +1,112 @@
+// What kernels do where a block may not have the shared memory that they would take.
+#include "executor/device/shared_memory.h"
+
+#include <gtest/gtest.h>
+
+#include "executor/device/serial_device.h"
+#include "tests/executor/op_case.h"
+#include "tests/executor/op_device.h"
+
+namespace tidemark::test {
+namespace {
+
+template <int kBytes>
+struct Kernel {
+  static constexpr int kShared = kBytes;
+};
+
+TEST(SharedMemory, IsAskedForWhereADeviceHasIt) {
+  using Large = Kernel<cuda::kLeastShared + 1>;
+  using Small = Kernel<cuda::kLeastShared>;
+  const auto chosen = [](int64_t shared_bytes) {
+    const device::SerialDevice device(false, shared_bytes);
+    int bytes = 0;
+    device::with_room<Large, Small>(device, [&](auto of) { bytes = decltype(of)::type::kShared; });
+    return bytes;
+  };
+  EXPECT_EQ(chosen(Large::kShared), Large::kShared);
+  EXPECT_EQ(chosen(Small::kShared), Small::kShared);
+}
+
+TEST(SharedMemory, IsNoMoreThanADeviceHas) {
+  device::SerialDevice device(false, 64);
+  const auto nothing = [](device::SerialGroup&, int64_t) {};
+  EXPECT_NO_THROW(device.launch(1, 32, 64, nothing));
+  EXPECT_THROW(device.launch(1, 32, 65, nothing), InternalError);
+}
+
+TEST(SharedMemory, CountsInThePlanWhereSomeDeviceHasTooLittle) {
+  EXPECT_EQ(cuda::spilled_scratch(3, cuda::kLeastShared), 0);
+  EXPECT_EQ(cuda::spilled_scratch(3, cuda::kLeastShared + 64), 3 * (cuda::kLeastShared + 64));
+}
+
+/// Blocks' scratch is in shared memory on one device and in the workspace on another: of the same numbers.
+void expect_same_on_all(const OpCase& op) {
+  const std::vector<Values> first = op.run({.device = op_devices().front().get()});
+  for (const auto& device : op_devices()) {
+    SCOPED_TRACE("on " + device->name());
+    EXPECT_EQ(op.run({.device = device.get()}), first);
+  }
+}
+
+TEST(SharedMemory, IsTheWorkspaceForWideStates) {
+  constexpr int64_t kRows = 11, kHeads = 2, kColumns = 144, kChannels = kHeads * kColumns;
+  const std::vector<int32_t> sequences = {0, 4, 11};
+  const Attributes attributes{{"heads", kHeads}, {"chunk_rows", int64_t{8}}};
+  OpCase forward("wkv7", attributes), back("wkv7_grad", attributes);
+  back.random({kRows, kChannels});
+  for (OpCase* op : {&forward, &back}) {
+    for (int i = 0; i < 5; ++i) op->random({kRows, kChannels});
+    op->random({kChannels}).random({kChannels});
+  }
+  forward.ints(sequences);
+  back.f32({2, kHeads, kColumns, kColumns}, Values(2 * kHeads * kColumns * kColumns, 0.25)).ints(sequences);
+  for (int i = 0; i < 4; ++i) back.absent();
+  expect_same_on_all(forward);
+  expect_same_on_all(back);
+}
+
+TEST(SharedMemory, IsTheWorkspaceForManyStatesOfAChannel) {
+  // The gradient's block asks for more than 99 KiB from 160 states on, the scan's from 400.
+  for (int64_t states : {160, 400}) {
+    constexpr int64_t kRows = 9, kChannels = 35;
+    const Attributes attributes{{"chunk_rows", int64_t{4}}, {"first_column", int64_t{0}}};
+    OpCase forward("selective_scan", attributes), back("selective_scan_grad", attributes);
+    back.random({kRows, kChannels});
+    for (OpCase* op : {&forward, &back}) {
+      op->random({kRows, kChannels}).random({kRows, kChannels}).random({kRows, 2 * states});
+      op->random({kRows, kChannels});
+      op->f32({kChannels, states}, Values(static_cast<size_t>(kChannels * states), 0.5));
+      op->f32({kChannels}, Values(kChannels, 1)).f32({kChannels}, Values(kChannels, 0.1));
+    }
+    forward.ints({0, 4, 9});
+    back.f32({3, states, kChannels}, Values(static_cast<size_t>(3 * states * kChannels), 0.25))
+        .ints({0, 4, 9});
+    back.absent();
+    expect_same_on_all(forward);
+    expect_same_on_all(back);
+  }
+
+  constexpr int64_t kStates = 1060, kLength = 12;
+  const Attributes attributes{{"length", kLength}, {"discretization", std::string("bilinear")}};
+  OpCase kernel("ssm_kernel", attributes), back("ssm_kernel_grad", attributes);
+  back.random({2, kLength});
+  for (OpCase* op : {&kernel, &back}) {
+    op->f32({2}, {-4, -3}).f32({2, kStates}, Values(2 * kStates, -0.5));
+    op->f32({2, kStates}, Values(2 * kStates, 1.5));
+    for (int i = 0; i < 3; ++i) op->random({2, kStates, 2}, 0.1);
+  }
+  expect_same_on_all(kernel);
+  expect_same_on_all(back);
+}
+
+TEST(SharedMemory, IsTheWorkspaceForManyHiddenUnits) {
+  constexpr int64_t kHidden = 12672, kPixels = 3;
+  OpCase op("nade", {{"function", std::string("tanh")}});
+  op.floats({2, kPixels}, {0, 1, 0, 1, 1, 0}).ints({2, 0, 1});
+  op.random({kHidden, kPixels}).random({kHidden}).random({kPixels});
+  expect_same_on_all(op);
+}
+
+}  // namespace
+}  // namespace tidemark::test
