@@ -13,13 +13,18 @@ using cuda::kLeastShared;
 /// Bytes that a block may have where GPUs have much of it: on sm_80 163 KiB, on sm_90 more.
 inline constexpr int kMostShared = (163 << 10) - cuda::kReductionShared;
 
-/// run() gets a std::type_identity of Large, or of Small where a block has not enough shared memory for it.
+/// Whether a GPU whose blocks have 99 KiB has as many of the kernel's on a multiprocessor, which has 100, as
+/// there are registers for; each takes one more.
+template <typename Kernel>
+inline constexpr bool kFitsEverywhere = (Kernel::kShared + (1 << 10)) * Kernel::kBlocks <= 100 << 10;
+
+/// run() gets a std::type_identity of Large, or of Small where that is a GPU for which it is too large.
 template <typename Large, typename Small, typename Device, typename Run>
 void with_room(const Device& device, const Run& run) {
   static_assert(Large::kShared <= kMostShared);
-  if constexpr (Large::kShared > kLeastShared) {
+  if constexpr (!kFitsEverywhere<Large>) {
     static_assert(Small::kShared <= kLeastShared);
-    if (Large::kShared > device.shared_bytes()) return run(std::type_identity<Small>{});
+    if (device.shared_bytes() < kMostShared) return run(std::type_identity<Small>{});
   }
   run(std::type_identity<Large>{});
 }

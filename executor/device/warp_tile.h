@@ -270,9 +270,10 @@ TIDEMARK_DEVICE_INLINE void store_rows(Warp& warp,
 }
 
 /// Rows of sums that stand transposed, [16 columns, 16 rows], to to(row), where that is not null. What
-/// value(row, column, sum) returns is stored, by way of `staged`, which the warp has for its own.
-template <typename Warp, typename Value, typename To>
-TIDEMARK_DEVICE_INLINE void store_transposed(Warp& warp, SharedTile<16> staged,
+/// value(row, column, sum) returns is stored, by way of `staged`, whose first 16 rows and columns the warp
+/// has for its own; value may read there what it is for.
+template <int kColumns, typename Warp, typename Value, typename To>
+TIDEMARK_DEVICE_INLINE void store_transposed(Warp& warp, SharedTile<kColumns> staged,
                                              const typename Warp::template Lanes<Sums>& first,
                                              const typename Warp::template Lanes<Sums>& second, int columns,
                                              const Value& value, const To& to) {

@@ -30,14 +30,15 @@ struct GradParts {
 };
 
 /// dk and dv of kRows keys, over the queries of the heads that read them, kStep at a time: those to come
-/// arrive while these are multiplied. Of wide heads, a kernel has registers for one of both. kSmall: of a
+/// arrive while these are multiplied. Of wide heads, a kernel has registers for one of both. kInTurns: of a
 /// step's gradients there is no second copy, so that they arrive while the scores are made, and the next
 /// step's queries after that.
 template <int kDim, int kValueDim, bool kOfKeys, bool kOfValues, bool kSmall>
 struct AttentionGradKeys {
-  static constexpr int kDown = kDim <= 64 ? 2 : 1;
-  static constexpr int kWarps = kDim <= 64 || kDim > (kSmall ? 128 : 192) ? 4 : 8;
-  static constexpr int kBlocks = kDim <= 64 ? 2 : 1;
+  static constexpr bool kInTurns = kSmall && kDim > 64;
+  static constexpr int kDown = kDim <= 64 && !kSmall ? 2 : 1;
+  static constexpr int kWarps = kSmall ? (kDim <= 128 ? 8 : 4) : kDim <= 64 || kDim > 192 ? 4 : 8;
+  static constexpr int kBlocks = kDown;
   static constexpr int kStep = kDim <= 64                    ? 32
                                : kDim <= (kSmall ? 96 : 128) ? 64
                                : kSmall && kDim > 192        ? 16
@@ -48,8 +49,8 @@ struct AttentionGradKeys {
   using Seen = SeenColumns<kRows, kWarps>;
   /// A step's queries, their gradients where there are two copies of these, lse and delta.
   static constexpr int kGradBytes = 2 * Values::elements(kStep);
-  static constexpr int kStepBytes = 2 * Keys::elements(kStep) + (kSmall ? 0 : kGradBytes) + 8 * kStep;
-  static constexpr int kStepsBytes = 2 * kStepBytes + (kSmall ? kGradBytes : 0);
+  static constexpr int kStepBytes = 2 * Keys::elements(kStep) + (kInTurns ? 0 : kGradBytes) + 8 * kStep;
+  static constexpr int kStepsBytes = 2 * kStepBytes + (kInTurns ? kGradBytes : 0);
   static constexpr int kShared =
       2 * (Keys::elements(kRows) + Values::elements(kRows)) + kStepsBytes + Seen::kBytes;
 
@@ -108,7 +109,7 @@ struct AttentionGradKeys {
         next_query = queries_begin;
         ++next_head;
       }
-      if constexpr (kSmall)
+      if constexpr (kInTurns)
         group.template warps<kWarps>([&](Warp& warp) {
           copy_gradients(warp, step_at(steps, half), head, query);
           if (seen.of_warp[warp.index()].any(query, kStep))
@@ -117,7 +118,7 @@ struct AttentionGradKeys {
       group.template warps<kWarps>([&](Warp& warp) {
         copy_next(warp, 1 - half);
         if (!seen.of_warp[warp.index()].any(query, kStep)) return;
-        if constexpr (!kSmall)
+        if constexpr (!kInTurns)
           find_probabilities(warp, registers[warp], k, seen, step_at(steps, half), query);
         add(warp, registers[warp], v, step_at(steps, half));
       });
@@ -154,8 +155,8 @@ struct AttentionGradKeys {
     Step at;
     at.q.data = reinterpret_cast<Bf16*>(steps + half * kStepBytes);
     Bf16* const after_q = at.q.data + Keys::elements(kStep);
-    at.d_o.data = kSmall ? reinterpret_cast<Bf16*>(steps + 2 * kStepBytes) : after_q;
-    at.lse = reinterpret_cast<float*>(kSmall ? after_q : after_q + Values::elements(kStep));
+    at.d_o.data = kInTurns ? reinterpret_cast<Bf16*>(steps + 2 * kStepBytes) : after_q;
+    at.lse = reinterpret_cast<float*>(kInTurns ? after_q : after_q + Values::elements(kStep));
     at.delta = at.lse + kStep;
     return at;
   }
@@ -168,7 +169,7 @@ struct AttentionGradKeys {
   TIDEMARK_DEVICE_INLINE void copy(Warp& warp, const Step& to, int head, int query) const {
     const WarpAttention& a = g.forward;
     device::copy_rows<kWarps, kStep>(warp, a.q_of(head), query, to.q);
-    if constexpr (!kSmall) copy_gradients(warp, to, head, query);
+    if constexpr (!kInTurns) copy_gradients(warp, to, head, query);
     warp.each_lane([&](int lane) {
       const int i = warp.index() * device::kWarpLanes + lane;
       if (i >= kStep) return;

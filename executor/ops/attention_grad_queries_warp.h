@@ -6,14 +6,15 @@
 namespace tidemark::ops {
 
 /// dq of kRows queries of one head, over the keys that they see, kStep at a time: those to come arrive while
-/// these are multiplied. kSmall: of a step's values there is no second copy, so that they arrive while the
+/// these are multiplied. kInTurns: of a step's values there is no second copy, so that they arrive while the
 /// scores are made, and the next step's keys after that.
 template <int kDim, int kValueDim, bool kSmall>
 struct AttentionGradQueries {
+  static constexpr bool kInTurns = kSmall && kDim > 96;
   static constexpr int kDown = kDim <= 128 && !kSmall ? 2 : 1;
   static constexpr int kWarps = kSmall ? (kDim <= 128 ? 8 : 4) : kDim <= 128 || kDim > 192 ? 4 : 8;
-  static constexpr int kBlocks = kDim <= 128 && !kSmall ? 2 : 1, kStep = kSmall && kDim > 192 ? 16 : 32;
-  static constexpr int kRows = 16 * kDown * kWarps, kValueSteps = kSmall ? 1 : 2;
+  static constexpr int kBlocks = kDown, kStep = kSmall && kDim > 192 ? 16 : 32;
+  static constexpr int kRows = 16 * kDown * kWarps, kValueSteps = kInTurns ? 1 : 2;
   using Keys = device::SharedTile<kDim>;
   using Values = device::SharedTile<kValueDim>;
   using Seen = SeenColumns<kRows, kWarps>;
@@ -45,10 +46,10 @@ struct AttentionGradQueries {
     const Keys q{group.template shared<Bf16>()};
     const Values d_o{q.data + Keys::elements(kRows)};
     Bf16* const steps = d_o.data + Values::elements(kRows);
-    constexpr int kStepElements = Keys::elements(kStep) + (kSmall ? 0 : Values::elements(kStep));
+    constexpr int kStepElements = Keys::elements(kStep) + (kInTurns ? 0 : Values::elements(kStep));
     const auto step_at = [&](int half) {
       const Keys k{steps + half * kStepElements};
-      return Step{k, {kSmall ? steps + 2 * kStepElements : k.data + Keys::elements(kStep)}};
+      return Step{k, {kInTurns ? steps + 2 * kStepElements : k.data + Keys::elements(kStep)}};
     };
     const Seen seen(steps + 2 * Keys::elements(kStep) + kValueSteps * Values::elements(kStep));
     float* const lse = reinterpret_cast<float*>(seen.of_warp + kWarps);
@@ -74,7 +75,7 @@ struct AttentionGradQueries {
     const auto copy_step = [&](Warp& warp, int half, int key) {
       if (key >= keys_end) return;
       device::copy_rows<kWarps, kStep>(warp, a.k_of(kv_head), key, step_at(half).k);
-      if constexpr (!kSmall) copy_values(warp, half, key);
+      if constexpr (!kInTurns) copy_values(warp, half, key);
     };
     group.template warps<kWarps>([&](Warp& warp) {
       copy_step(warp, 0, keys_begin);
@@ -82,7 +83,7 @@ struct AttentionGradQueries {
       device::clear_sums(warp, registers[warp].dq);
     });
     for (int key = keys_begin, half = 0; key < keys_end; key += kStep, half = 1 - half) {
-      if constexpr (kSmall)
+      if constexpr (kInTurns)
         group.template warps<kWarps>([&](Warp& warp) {
           copy_values(warp, half, key);
           if (seen.of_warp[warp.index()].any(key, kStep))
@@ -91,7 +92,7 @@ struct AttentionGradQueries {
       group.template warps<kWarps>([&](Warp& warp) {
         copy_step(warp, 1 - half, key + kStep);
         if (!seen.of_warp[warp.index()].any(key, kStep)) return;
-        if constexpr (!kSmall) find_probabilities(warp, registers[warp], q, seen, step_at(half), key, lse);
+        if constexpr (!kInTurns) find_probabilities(warp, registers[warp], q, seen, step_at(half), key, lse);
         add(warp, registers[warp], d_o, step_at(half), delta);
       });
     }

@@ -11,8 +11,8 @@ namespace tidemark::ops {
 template <int kDim, int kValueDim, bool kSmall>
 struct AttendWarps {
   /// 16 x kDown queries a warp, kStep keys at a time.
-  static constexpr int kDown = kValueDim <= 128 ? 2 : 1, kWarps = 8 / kDown, kBlocks = kDown;
-  static constexpr int kRows = 16 * kDown * kWarps, kStep = kSmall ? 16 : 64;
+  static constexpr int kDown = kValueDim <= 128 && !kSmall ? 2 : 1, kWarps = 8 / kDown, kBlocks = kDown;
+  static constexpr int kRows = 16 * kDown * kWarps, kStep = kSmall && kValueDim > 128 ? 16 : 64;
   static_assert(kValueDim <= kDim);
   using Keys = device::SharedTile<kDim>;
   using Values = device::SharedTile<kValueDim>;

@@ -3,13 +3,14 @@
 #pragma once
 
 #include "base/divided.h"
+#include "executor/device/shared_memory.h"
 #include "executor/device/warp_tile.h"
 #include "executor/ops/grouped_linear_product.h"
 
 namespace tidemark::ops {
 
 struct GroupedWarps {
-  static constexpr int kWarps = 4, kBlocks = 2, kSide = 128, kOfWarp = 64, kStep = 64;
+  static constexpr int kWarps = 4, kBlocks = 2, kSide = 128, kOfWarp = 64;
 
   template <typename Warp>
   struct State {
@@ -51,18 +52,19 @@ struct GroupedWarps {
 };
 
 /// y of a block's rows, which are one expert's. `kTransposed`: that expert's weight is [columns, k].
-template <bool kTransposed>
+template <bool kTransposed, bool kSmall>
 struct GroupedProductWarps : GroupedWarps {
+  static constexpr int kStep = kSmall ? 32 : 64;
   using Rows = device::SharedTile<kStep>;
   using Weight = device::SharedTile<kTransposed ? kStep : kSide>;
   static constexpr int kWeightRows = kTransposed ? kSide : kStep;
   static constexpr int kStepElements = Rows::elements(kSide) + Weight::elements(kWeightRows);
 
+  /// The steps' tiles, the rows of x and the block's part; the experts' offsets come to it.
+  static constexpr int kShared = 4 * kStepElements + 4 * (kSide + 4);
+
   GroupedProduct<Bf16> p;
   int64_t across;
-
-  /// The steps' tiles, the rows of x, the block's part, and the experts' offsets.
-  static int64_t shared(int64_t experts) { return 4 * kStepElements + 4 * (kSide + 4 + experts + 1); }
 
   template <typename Group>
   TIDEMARK_DEVICE void operator()(Group& group, int64_t index) const {
@@ -117,7 +119,9 @@ struct GroupedProductWarps : GroupedWarps {
 };
 
 /// An expert's dweight: its slots' dy, transposed, times their x.
+template <bool kSmall>
 struct GroupedWeightWarps : GroupedWarps {
+  static constexpr int kStep = kSmall ? 32 : 64;
   using Tile = device::SharedTile<kSide>;
   static constexpr int kStepElements = 2 * Tile::elements(kStep);
   static constexpr int kShared = 4 * kStepElements;
@@ -171,28 +175,37 @@ struct GroupedWeightWarps : GroupedWarps {
   }
 };
 
-template <typename Device>
-void grouped_product_on_tensor_cores(Device& device, const GroupedProduct<Bf16>& p) {
-  const auto run = [&](auto kernel) {
+template <bool kTransposed, typename Device>
+void launch_grouped_product(Device& device, const GroupedProduct<Bf16>& p) {
+  using Large = GroupedProductWarps<kTransposed, false>;
+  using Small = GroupedProductWarps<kTransposed, true>;
+  device::with_room<Large, Small>(device, [&](auto chosen) {
+    typename decltype(chosen)::type kernel;
     using Kernel = decltype(kernel);
     kernel.p = p;
     kernel.across = divided(p.columns, Kernel::kSide);
     const int64_t blocks = p.slots / Kernel::kSide + p.experts;
-    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(blocks * kernel.across,
-                                                                  Kernel::shared(p.experts), kernel);
-  };
-  p.weight_transposed ? run(GroupedProductWarps<true>{}) : run(GroupedProductWarps<false>{});
+    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(
+        blocks * kernel.across, Kernel::kShared + 4 * (p.experts + 1), kernel);
+  });
+}
+
+template <typename Device>
+void grouped_product_on_tensor_cores(Device& device, const GroupedProduct<Bf16>& p) {
+  p.weight_transposed ? launch_grouped_product<true>(device, p) : launch_grouped_product<false>(device, p);
 }
 
 template <typename Device>
 void grouped_weight_on_tensor_cores(Device& device, const GroupedWeightGrad<Bf16>& p) {
-  using Kernel = GroupedWeightWarps;
-  Kernel kernel;
-  kernel.p = p;
-  kernel.down = static_cast<int>(divided(p.outputs, Kernel::kSide));
-  kernel.across = static_cast<int>(divided(p.inputs, Kernel::kSide));
-  device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(p.experts * kernel.down * kernel.across,
-                                                                Kernel::kShared, kernel);
+  device::with_room<GroupedWeightWarps<false>, GroupedWeightWarps<true>>(device, [&](auto chosen) {
+    typename decltype(chosen)::type kernel;
+    using Kernel = decltype(kernel);
+    kernel.p = p;
+    kernel.down = static_cast<int>(divided(p.outputs, Kernel::kSide));
+    kernel.across = static_cast<int>(divided(p.inputs, Kernel::kSide));
+    device.template launch_warps<Kernel::kWarps, Kernel::kBlocks>(p.experts * kernel.down * kernel.across,
+                                                                  Kernel::kShared, kernel);
+  });
 }
 
 }  // namespace tidemark::ops

@@ -65,12 +65,11 @@ struct OuterWarps {
   using Lefts = device::SharedTile<kLeft>;
   using Rights = device::SharedTile<kColumns>;
   using Scores = device::SharedTile<kRows>;
-  using Staged = device::SharedTile<16>;
   /// Of a tile: its operands; per row an exponent, and what goes into the state and out of it; the tile's
   /// exponent.
   static constexpr int kHalf =
       2 * (2 * Lefts::elements(kRows) + Rights::elements(kRows)) + 4 * (3 * kRows + 4);
-  static constexpr int kShared = 2 * kHalf + 2 * (Scores::elements(kRows) + kWarps * Staged::elements(16));
+  static constexpr int kShared = 2 * kHalf + 2 * Scores::elements(kRows);
 
   OuterProducts s;
   int slices;
@@ -144,10 +143,7 @@ struct OuterWarps {
           State<Warp>& state = registers[warp];
           if (s.query.data) begin_outputs(warp, of, state);
           advance(warp, of, scores, state);
-          if (s.query.data)
-            store_outputs(warp, block, tile, of,
-                          Staged{scores.data + Scores::elements(kRows) + warp.index() * Staged::elements(16)},
-                          state);
+          if (s.query.data) store_outputs(warp, block, tile, of, state);
           if (s.states) save_state(warp, block, tile, state);
         }
         if (next.rows() > 0) write_factors(warp, factors, Half(shared, 1 - half));
@@ -312,10 +308,10 @@ struct OuterWarps {
     }
   }
 
-  /// 16 rows at a time, in bf16 or as they are.
+  /// 16 rows at a time, as they are or in bf16, by way of where right's are, which the warp alone reads.
   template <typename Warp>
   TIDEMARK_DEVICE_INLINE void store_outputs(Warp& warp, const Block& block, const Tile& tile, const Half& of,
-                                            Staged staged, const State<Warp>& state) const {
+                                            const State<Warp>& state) const {
     const int own = 16 * warp.index(), columns = block.columns - own;
     const float keeps = s.keeps ? s.keeps[block.head] : 0.0f;
     const int64_t first = int64_t{block.head} * (s.right.data ? s.right.columns : 1) + block.column + own;
@@ -329,7 +325,8 @@ struct OuterWarps {
       const auto is_there = [&](int row) { return 8 * n + row < tile.rows(); };
       const auto at = [&](int row) { return int64_t{tile.row(8 * n + row)} * s.out_stride + first; };
       if (!s.sums) {
-        device::store_transposed(warp, staged, state.out[0][n], state.out[0][n + 1], columns, value,
+        device::store_transposed(warp, Rights{of.right.at(8 * n, own)}, state.out[0][n], state.out[0][n + 1],
+                                 columns, value,
                                  [&](int row) { return is_there(row) ? s.out + at(row) : nullptr; });
         continue;
       }
@@ -373,7 +370,7 @@ void outer_products(Device& device, const OuterProducts& s) {
   const auto run = [&](auto of_left) {
     constexpr int kLeft = decltype(of_left)::value;
     using Large = OuterWarps<kLeft, kReverse, false>;
-    using Small = OuterWarps<kLeft, kReverse, true>;
+    using Small = OuterWarps<kLeft, kReverse, kLeft <= 128>;
     device::with_room<Large, Small>(device, [&](auto chosen) {
       typename decltype(chosen)::type kernel;
       using Kernel = decltype(kernel);

@@ -334,7 +334,7 @@ void ssd_group_products(Device& device, const SsdGroupProducts& s) {
   const auto run = [&](auto of_columns) {
     constexpr int kColumns = decltype(of_columns)::value;
     using Large = SsdGroupWarps<kColumns, kReverse, false>;
-    using Small = SsdGroupWarps<kColumns, kReverse, true>;
+    using Small = SsdGroupWarps<kColumns, kReverse, (kColumns > 64)>;
     device::with_room<Large, Small>(device, [&](auto chosen) {
       typename decltype(chosen)::type kernel;
       using Kernel = decltype(kernel);

@@ -10,22 +10,30 @@
 namespace tidemark::test {
 namespace {
 
-template <int kBytes>
+template <int kOfBlock, int kAtOnce>
 struct Kernel {
-  static constexpr int kShared = kBytes;
+  static constexpr int kShared = kOfBlock, kBlocks = kAtOnce;
 };
 
-TEST(SharedMemory, IsAskedForWhereADeviceHasIt) {
-  using Large = Kernel<cuda::kLeastShared + 1>;
-  using Small = Kernel<cuda::kLeastShared>;
-  const auto chosen = [](int64_t shared_bytes) {
-    const device::SerialDevice device(false, shared_bytes);
-    int bytes = 0;
-    device::with_room<Large, Small>(device, [&](auto of) { bytes = decltype(of)::type::kShared; });
-    return bytes;
-  };
-  EXPECT_EQ(chosen(Large::kShared), Large::kShared);
-  EXPECT_EQ(chosen(Small::kShared), Small::kShared);
+/// Whether a device of so much shared memory runs the large one.
+template <typename Large>
+bool runs(int64_t shared_bytes) {
+  const device::SerialDevice device(false, shared_bytes);
+  int large = 0, small = 0;
+  device::with_room<Large, Kernel<0, 1>>(
+      device, [&](auto of) { ++(std::is_same_v<typename decltype(of)::type, Large> ? large : small); });
+  EXPECT_EQ(large + small, 1);
+  return large > 0;
+}
+
+TEST(SharedMemory, DecidesWhichKernelRuns) {
+  EXPECT_TRUE((runs<Kernel<device::kMostShared, 1>>(device::kMostShared)));
+  EXPECT_FALSE((runs<Kernel<device::kMostShared, 1>>(cuda::kLeastShared)));
+  EXPECT_TRUE((runs<Kernel<cuda::kLeastShared, 1>>(cuda::kLeastShared)));
+  // As many blocks as there are registers for, of 1 KiB more each.
+  EXPECT_TRUE((runs<Kernel<49 << 10, 2>>(cuda::kLeastShared)));
+  EXPECT_FALSE((runs<Kernel<50 << 10, 2>>(cuda::kLeastShared)));
+  EXPECT_TRUE((runs<Kernel<50 << 10, 2>>(device::kMostShared)));
 }
 
 TEST(SharedMemory, IsNoMoreThanADeviceHas) {
