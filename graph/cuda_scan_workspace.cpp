@@ -12,8 +12,9 @@ namespace {
 
 constexpr int64_t kChunk = 8;  ///< bf16 that move at once
 
-int64_t decays_bytes(const OpView& op) {
-  return rounded((8 + 4) * static_cast<int64_t>(op.attributes().numbers("decays").size()));
+/// Of a scan over so many states.
+int64_t outer_spilled(int64_t states, int64_t left, int64_t right) {
+  return spilled_scratch(states * outer_slices(left, right), outer_bytes(left, true));
 }
 
 /// Of x, B and C, input `xbc`.
@@ -43,12 +44,23 @@ int64_t outer_slices(int64_t left, int64_t right) {
   return divided(right, outer_width(left));
 }
 
+int64_t outer_bytes(int64_t left, bool apart) {
+  const int64_t width = outer_width(left);
+  return 4 * (left * width + kOuterRows * (apart ? 2 * (kOuterLanes + width) : kOuterLanes));
+}
+
 int64_t retention_part(int64_t values) {
   return divided(divided(values, divided(values, kMostLeft)), kChunk) * kChunk;
 }
 
+int64_t retention_decays_bytes(const OpView& op) {
+  return rounded((8 + 4) * static_cast<int64_t>(op.attributes().numbers("decays").size()));
+}
+
 int64_t retention_workspace(const OpView& op) {
-  return decays_bytes(op);
+  const int64_t heads = static_cast<int64_t>(op.attributes().numbers("decays").size());
+  const int64_t keys = op.in(0).shape[1] / heads, values = op.in(2).shape[1] / heads;
+  return retention_decays_bytes(op) + outer_spilled((op.in(3).shape[0] - 1) * heads, keys, values);
 }
 
 RetentionGradSpace retention_grad_space(const OpView& op) {
@@ -56,7 +68,9 @@ RetentionGradSpace retention_grad_space(const OpView& op) {
   const int64_t heads = static_cast<int64_t>(op.attributes().numbers("decays").size());
   const int64_t values = op.in(3).shape[1] / heads;
   const bool in_parts = q.dtype == DType::bf16 && retention_part(values) < values;
-  return {decays_bytes(op), rounded((in_parts ? 2 : 1) * q.bytes())};
+  const int64_t states = (op.in(6).shape[0] - 1) * heads, keys = q.shape[1] / heads;
+  return {retention_decays_bytes(op), rounded((in_parts ? 2 : 1) * q.bytes()),
+          std::max(outer_spilled(states, keys, values), outer_spilled(states, values, keys))};
 }
 
 bool ssd_on_tensor_cores(const OpView& op, int xbc) {
@@ -67,7 +81,8 @@ bool ssd_on_tensor_cores(const OpView& op, int xbc) {
 
 int64_t ssd_scan_workspace(const OpView& op) {
   const Ssd s(op, 0);
-  return rounded(4 * 2 * s.rows * s.heads);  // of each row and head its step and decay
+  const int64_t bytes = rounded(4 * 2 * s.rows * s.heads);  // of each row and head its step and decay
+  return bytes + outer_spilled((op.in(5).shape[0] - 1) * s.heads, s.states, s.columns);
 }
 
 SsdGradSpace ssd_grad_space(const OpView& op) {
@@ -91,9 +106,12 @@ int64_t ssd_scan_grad_workspace(const OpView& op) {
   const Ssd s(op, 1);
   const int64_t slices = outer_slices(s.states, s.columns), chunks = op.in(6).shape[0];
   const int64_t sequences = op.in(7).shape[0] - 1;
-  return rounded(4 *
-                 (2 * s.rows * s.heads + 2 * s.rows * s.groups * s.states +
-                  slices * s.heads * (3 * s.rows + chunks) + s.heads * (row_parts(s.rows) + 2 * sequences)));
+  const int64_t spilled =
+      std::max(outer_spilled(sequences * s.heads, s.states, s.columns),
+               outer_spilled(sequences * s.groups, s.heads / s.groups * s.columns, s.states));
+  return spilled + rounded(4 * (2 * s.rows * s.heads + 2 * s.rows * s.groups * s.states +
+                                slices * s.heads * (3 * s.rows + chunks) +
+                                s.heads * (row_parts(s.rows) + 2 * sequences)));
 }
 
 bool wkv7_on_tensor_cores(const OpView& op, int r) {

@@ -11,19 +11,25 @@ namespace tidemark::cuda {
 /// columns make.
 int64_t outer_width(int64_t left);
 int64_t outer_slices(int64_t left, int64_t right);
+/// Rows after which a block adds up what its lanes found, and lanes of it.
+inline constexpr int64_t kOuterRows = 8, kOuterLanes = 256;
+/// What a block has of its columns, and of each lane one sum, or `apart` two.
+int64_t outer_bytes(int64_t left, bool apart);
 
 /// Rows of a state of which a block on tensor cores has some columns, at most.
 inline constexpr int kMostLeft = 256;
 /// Columns of v that dq and dk are summed over at a time there: whole chunks.
 int64_t retention_part(int64_t values);
 
-/// The heads' decays and their logarithms.
+/// The heads' decays and their logarithms; then scans' blocks, where shared memory does not hold them.
+int64_t retention_decays_bytes(const OpView& op);
 int64_t retention_workspace(const OpView& op);
-/// The same; then dq and dk, each as large as q, or twice that where bf16 is summed over parts of v.
+/// The same, but before the blocks dq and dk, each as large as q, or twice that where bf16 is summed over
+/// parts of v.
 struct RetentionGradSpace {
-  int64_t decays_bytes = 0, query_bytes = 0;
+  int64_t decays_bytes = 0, query_bytes = 0, spilled_bytes = 0;
 
-  int64_t bytes() const { return decays_bytes + 2 * query_bytes; }
+  int64_t bytes() const { return decays_bytes + 2 * query_bytes + spilled_bytes; }
 };
 RetentionGradSpace retention_grad_space(const OpView& op);
 

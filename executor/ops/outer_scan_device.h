@@ -6,14 +6,13 @@
 // rows.
 #pragma once
 
+#include "executor/device/shared_memory.h"
 #include "executor/ops/device_operands.h"
 #include "graph/cuda_scan_workspace.h"
 
 namespace tidemark::ops {
 
-/// Rows after which a block adds up what its lanes found.
-inline constexpr int64_t kOuterRows = 8;
-inline constexpr int64_t kOuterLanes = 256;
+using cuda::kOuterLanes, cuda::kOuterRows;
 
 struct OuterShape {
   int64_t sequences = 0, heads = 0;
@@ -21,14 +20,11 @@ struct OuterShape {
   int64_t width = 0;            ///< columns of a block
   int64_t slices = 0;           ///< blocks of a head
   const int32_t* cu_seqlens = nullptr;
-
-  int64_t shared_bytes(bool apart) const {
-    return 4 * (left * width + kOuterRows * (apart ? 2 * (kOuterLanes + width) : kOuterLanes));
-  }
+  void* spilled = nullptr;  ///< what blocks have, where shared memory does not hold it
 };
 
 inline OuterShape outer_shape(const KernelArgs& args, int cu_seqlens, int64_t heads, int64_t left,
-                              int64_t right) {
+                              int64_t right, void* spilled) {
   OuterShape s;
   s.sequences = args.op.in(cu_seqlens).shape[0] - 1;
   s.heads = heads;
@@ -37,6 +33,7 @@ inline OuterShape outer_shape(const KernelArgs& args, int cu_seqlens, int64_t he
   s.width = cuda::outer_width(left);
   s.slices = cuda::outer_slices(left, right);
   s.cu_seqlens = args.in<int32_t>(cu_seqlens);
+  s.spilled = spilled;
   return s;
 }
 
@@ -75,16 +72,16 @@ struct OuterDots {
 /// scan.query(row, head, i), left(row, head, i), right(row, head, j): the operands; decay(row, head, i): what
 /// the state is multiplied with on its way to the row; out(row, head, j, value). Rows are read before those
 /// of the same tile are written. kReverse: from a sequence's last row to its first.
-template <bool kReverse, typename Scan, typename Device>
-void outer_scan(Device& device, const OuterShape& shape, const Scan& scan) {
+template <bool kReverse, typename Scan, typename Device, typename Scratch>
+void outer_scan_in(Device& device, const OuterShape& shape, const Scan& scan, const Scratch& scratch) {
   using Group = typename Device::Group;
   device.launch(
-      shape.sequences * shape.heads * shape.slices, static_cast<int>(kOuterLanes),
-      shape.shared_bytes(Scan::kApart), TIDEMARK_BODY(Group & group, int64_t index) {
+      shape.sequences * shape.heads * shape.slices, static_cast<int>(kOuterLanes), scratch.shared_bytes(),
+      TIDEMARK_BODY(Group & group, int64_t index) {
         const OuterBlock b = outer_block(shape, index);
         const int64_t width = b.width, head = b.head, parts = kOuterLanes / width;
         const Scan& with = scan;
-        float* const state = group.template shared<float>();
+        float* const state = scratch.template of<float>(group, index);
         float* const sums = state + shape.left * shape.width;
         float* const owns = sums + kOuterRows * kOuterLanes;
         auto* const dots = reinterpret_cast<OuterDots*>(owns + kOuterRows * kOuterLanes);
@@ -154,6 +151,11 @@ void outer_scan(Device& device, const OuterShape& shape, const Scan& scan) {
           done += rows;
         }
       });
+}
+template <bool kReverse, typename Scan, typename Device>
+void outer_scan(Device& device, const OuterShape& shape, const Scan& scan) {
+  device::with_scratch(device, cuda::outer_bytes(shape.left, Scan::kApart), shape.spilled,
+                       [&](auto scratch) { outer_scan_in<kReverse>(device, shape, scan, scratch); });
 }
 
 }  // namespace tidemark::ops

@@ -52,9 +52,10 @@ struct DeviceRetention {
   }
 };
 
-/// q, k, v are inputs `first` and the following.
+/// q, k, v are inputs `first` and the following; `spilled` is what the scans' blocks have in the workspace.
 template <typename T, typename Device>
-DeviceRetention<T> device_retention(const KernelArgs& args, Device& device, int first, int cu_seqlens) {
+DeviceRetention<T> device_retention(const KernelArgs& args, Device& device, int first, int cu_seqlens,
+                                    void* spilled) {
   const std::vector<double>& decays = args.op.attributes().numbers("decays");
   DeviceRetention<T> r;
   r.rows = args.op.in(first).shape[0];
@@ -68,7 +69,7 @@ DeviceRetention<T> device_retention(const KernelArgs& args, Device& device, int 
   r.q = operand(first);
   r.k = operand(first + 1);
   r.v = operand(first + 2);
-  r.by_values = outer_shape(args, cu_seqlens, r.heads, r.k.columns, r.v.columns);
+  r.by_values = outer_shape(args, cu_seqlens, r.heads, r.k.columns, r.v.columns, spilled);
   double* const to = r.decays;
   for (int64_t begin = 0; begin < r.heads; begin += RetentionDecays::kMost) {
     const int64_t n = std::min(RetentionDecays::kMost, r.heads - begin);
@@ -187,7 +188,8 @@ void retention_on_tensor_cores(Device& device, const DeviceRetention<Bf16>& r, B
 
 template <typename T, typename Device>
 void retention_typed(const KernelArgs& args, Device& device) {
-  const DeviceRetention<T> r = device_retention<T>(args, device, 0, 3);
+  std::byte* const spilled = static_cast<std::byte*>(args.workspace) + cuda::retention_decays_bytes(args.op);
+  const DeviceRetention<T> r = device_retention<T>(args, device, 0, 3, spilled);
   float* const states = args.out<float>(2);
   device.zero(states, 4 * r.saved(1, 0, 0, 0));
   if constexpr (std::is_same_v<T, Bf16>)
@@ -197,7 +199,7 @@ void retention_typed(const KernelArgs& args, Device& device) {
   scores.r = r;
   scores.states = states;
   scores.normalizer = args.out<float>(1);
-  outer_scan<false>(device, outer_shape(args, 3, r.heads, r.k.columns, 1), scores);
+  outer_scan<false>(device, outer_shape(args, 3, r.heads, r.k.columns, 1, spilled), scores);
   RetentionValues<T> values;
   values.r = r;
   values.states = states;
@@ -291,7 +293,7 @@ void retention_grad_scans(const KernelArgs& args, Device& device, const DeviceRe
   scan.r = r;
   scan.dout = dout;
   scan.normalizer = normalizer;
-  const OuterShape by_keys = outer_shape(args, 6, r.heads, r.v.columns, r.k.columns);
+  const OuterShape by_keys = outer_shape(args, 6, r.heads, r.v.columns, r.k.columns, r.by_values.spilled);
   scan.columns = r.k.columns;
   scan.query_is = Scan::kOutput;
   scan.left_is = Scan::kValue;
@@ -325,12 +327,12 @@ void move_gradients(Device& device, int64_t n, const From* dq_from, const From* 
 // dq and dk may be stored over q and k, which the other scans read: they wait in the workspace.
 template <typename T, typename Device>
 void retention_grad_typed(const KernelArgs& args, Device& device) {
-  const DeviceRetention<T> r = device_retention<T>(args, device, 1, 6);
-  const HeadColumns<T> dout{args.in<T>(0), r.heads, r.v.columns};
-  const float* const normalizer = args.in<float>(4);
   const cuda::RetentionGradSpace space = cuda::retention_grad_space(args.op);
   std::byte* const dq = static_cast<std::byte*>(args.workspace) + space.decays_bytes;
   std::byte* const dk = dq + space.query_bytes;
+  const DeviceRetention<T> r = device_retention<T>(args, device, 1, 6, dk + space.query_bytes);
+  const HeadColumns<T> dout{args.in<T>(0), r.heads, r.v.columns};
+  const float* const normalizer = args.in<float>(4);
   const auto move = [&](const auto* dq_from, const auto* dk_from) {
     move_gradients(device, args.op.in(1).shape.elements(), dq_from, dk_from, args.out<T>(0), args.out<T>(1));
   };

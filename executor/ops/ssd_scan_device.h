@@ -68,7 +68,8 @@ void ssd_scan_typed(const KernelArgs& args, Device& device) {
   scan.y = args.out<T>(0);
   scan.states = args.out<float>(1);
   device.zero(scan.states, 4 * scan.s.saved(1, 0, 0, 0));
-  const OuterShape shape = outer_shape(args, 5, scan.s.heads, scan.s.states, scan.s.columns);
+  float* const spilled = scan.s.decay + scan.s.rows * scan.s.heads;
+  const OuterShape shape = outer_shape(args, 5, scan.s.heads, scan.s.states, scan.s.columns, spilled);
   if constexpr (std::is_same_v<T, Bf16>)
     if (cuda::ssd_on_tensor_cores(args.op, 0))
       return ssd_scan_on_tensor_cores(device, scan.s, shape, scan.y, scan.states);

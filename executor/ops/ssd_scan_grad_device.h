@@ -176,26 +176,28 @@ SsdGradients<T> ssd_gradients(const KernelArgs& args, const DeviceSsd<T>& s, con
 }
 
 template <typename T, bool kReverse, typename Device>
-void ssd_group_scan(const KernelArgs& args, Device& device, const DeviceSsd<T>& s, float* to) {
+void ssd_group_scan(const KernelArgs& args, Device& device, const DeviceSsd<T>& s, void* spilled, float* to) {
   SsdGroup<T, kReverse> scan;
   scan.s = s;
   scan.dy = args.in<T>(0);
   scan.group_heads = s.group_heads();
   scan.to = to;
-  outer_scan<kReverse>(device, outer_shape(args, 7, s.groups, scan.group_heads * s.columns, s.states), scan);
+  outer_scan<kReverse>(device,
+                       outer_shape(args, 7, s.groups, scan.group_heads * s.columns, s.states, spilled), scan);
 }
 
 // dxbc may be stored over xbc: dB and dC wait in the workspace, and dx is the last to be made.
 template <typename T, typename Device>
 void ssd_scan_grad_typed(const KernelArgs& args, Device& device) {
   const DeviceSsd<T> s = device_ssd<T>(args, device, 1);
-  const OuterShape shape = outer_shape(args, 7, s.heads, s.states, s.columns);
+  OuterShape shape = outer_shape(args, 7, s.heads, s.states, s.columns, nullptr);
   if (!args.op.has_in(8)) device.zero(args.outputs[1], args.op.out(1).bytes());
   if constexpr (std::is_same_v<T, Bf16>)
     if (cuda::ssd_on_tensor_cores(args.op, 1)) return ssd_scan_grad_on_tensor_cores(args, device, s, shape);
   const SsdGradients<T> g = ssd_gradients(args, s, shape);
-  ssd_group_scan<T, false>(args, device, s, g.dc);
-  ssd_group_scan<T, true>(args, device, s, g.db);
+  shape.spilled = g.of_dt_bias + shape.sequences * s.heads;
+  ssd_group_scan<T, false>(args, device, s, shape.spilled, g.dc);
+  ssd_group_scan<T, true>(args, device, s, shape.spilled, g.db);
   SsdRead<T> read;
   read.s = s;
   read.group_heads = s.group_heads();

@@ -108,6 +108,26 @@ TEST(SharedMemory, IsTheWorkspaceForManyStatesOfAChannel) {
   expect_same_on_all(back);
 }
 
+// A group's columns, or a head's keys, of which a block has one column of a state.
+TEST(SharedMemory, IsTheWorkspaceForStatesOfManyRows) {
+  constexpr int64_t kRows = 3, kMany = 24000;
+  const Attributes of_ssd{{"heads", int64_t{2}},      {"groups", int64_t{1}}, {"states", int64_t{2}},
+                          {"chunk_rows", int64_t{2}}, {"dt_min", 0.0},        {"first_column", int64_t{0}}};
+  OpCase ssd("ssd_scan_grad", of_ssd);
+  ssd.random({kRows, kMany}).random({kRows, kMany + 4}).random({kRows, 2});
+  for (int i = 0; i < 3; ++i) ssd.f32({2}, {0.1, 0.2});
+  ssd.f32({2, 2, 2, kMany / 2}, Values(4 * kMany, 0.25)).ints({0, 1, 3}).absent();
+  expect_same_on_all(ssd);
+
+  const Attributes of_retention{
+      {"decays", std::vector<double>{0.9}}, {"scale", 0.1}, {"chunk_rows", int64_t{2}}};
+  OpCase forward("retention", of_retention), back("retention_grad", of_retention);
+  back.random({kRows, 2});
+  for (OpCase* op : {&forward, &back}) op->random({kRows, kMany}).random({kRows, kMany}).random({kRows, 2});
+  back.f32({kRows, 1}, {0.5, 0.5, 0.5}).f32({2, 1, kMany, 3}, Values(6 * kMany, 0.25));
+  for (OpCase* op : {&forward, &back}) expect_same_on_all(op->ints({0, 1, 3}));
+}
+
 TEST(SharedMemory, IsTheWorkspaceForManyHiddenUnits) {
   constexpr int64_t kHidden = 12672, kPixels = 3;
   OpCase op("nade", {{"function", std::string("tanh")}});
