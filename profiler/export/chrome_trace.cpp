@@ -37,6 +37,7 @@ std::string text_of(const json& value) {
 /// A name as it stands in JSON.
 struct Quoted {
   const Name& name;
+  bool has_number = true;  ///< else the text alone: viewers add up what has the same name
 };
 
 /// Events as text. Traces have millions, so none is ever a document of its own.
@@ -56,7 +57,7 @@ class EventText {
   }
   EventText& operator<<(Quoted quoted) {
     text_ += quoted_text(quoted.name.text());
-    if (const int32_t number = quoted.name.number(); number >= 0) {
+    if (const int32_t number = quoted.name.number(); quoted.has_number && number >= 0) {
       text_.back() = ' ';  // the quote that ends the text
       *this << "#" << int64_t{number} << "\"";
     }
@@ -98,6 +99,9 @@ class Exporter {
       throw Error("cannot export the trace", trace.path(), "no op of it ran",
                   "record at least one step with 'tidemark profile --steps'");
     origin_ = trace.runs().front().start_ns;
+    for (size_t c = 0; c < kCategoryCount; ++c)
+      if (std::ranges::any_of(live_, [c](const CategoryBytes& bytes) { return bytes[c] != 0; }))
+        categories_.push_back(c);
   }
 
   ExportedEvents run() {
@@ -152,8 +156,8 @@ class Exporter {
 
   /// A slice; its arguments follow, without the braces around them, and then "}" and end_event().
   EventText& begin_slice(const Name& name, std::string_view category, int track, int64_t begin, int64_t end) {
-    begin_event() << R"({"ph":"X","name":)" << Quoted{name} << R"(,"cat":")" << category << R"(","pid":)"
-                  << int64_t{kProcess} << R"(,"tid":)" << int64_t{track} << R"(,"ts":)";
+    begin_event() << R"({"ph":"X","name":)" << Quoted{name, false} << R"(,"cat":")" << category
+                  << R"(","pid":)" << int64_t{kProcess} << R"(,"tid":)" << int64_t{track} << R"(,"ts":)";
     event_.microseconds(since_origin(begin)) << R"(,"dur":)";
     return event_.microseconds(difference(end, begin)) << R"(,"args":{)";
   }
@@ -170,6 +174,7 @@ class Exporter {
       begin_slice(s.op, name_of(s.phase), track_of(s.phase), times[i].start_ns, times[i].end_ns)
           << R"("kind":)" << Quoted{s.kind} << R"(,"module":)" << Quoted{s.module} << R"(,"training_step":)"
           << run.training_step;
+      if (s.op.number() >= 0) event_ << R"(,"op":)" << Quoted{s.op};
       if (run.micro_batch >= 0) event_ << R"(,"micro_batch":)" << int64_t{run.micro_batch};
       if (s.recompute) event_ << R"(,"recompute":true)";
       event_ << "}";
@@ -182,12 +187,13 @@ class Exporter {
   }
 
   void put_counters(int64_t time, const CategoryBytes& bytes) {
-    if (shown_ == bytes) return;
+    if (categories_.empty() || shown_ == bytes) return;
     shown_ = bytes;
     begin_event() << R"({"ph":"C","name":"bytes by category","pid":)" << int64_t{kProcess} << R"(,"ts":)";
     event_.microseconds(since_origin(time)) << R"(,"args":)";
-    for (size_t c = 0; c < kCategoryCount; ++c)
-      event_ << (c == 0 ? "{\"" : ",\"") << kCategoryNames[c] << "\":" << bytes[c];
+    std::string_view separator = "{\"";
+    for (const size_t c : categories_)
+      event_ << std::exchange(separator, ",\"") << kCategoryNames[c] << "\":" << bytes[c];
     event_ << "}";
     end_event();
     ++count_.counters;
@@ -215,7 +221,9 @@ class Exporter {
   void put_life(const TraceBuffer& b, int64_t begin, int64_t end) {
     put_life_event("b", b, begin) << R"(,"args":{"bytes":)" << b.bytes << R"(,"offset":)" << b.offset
                                   << R"(,"type":)" << Quoted{b.type} << R"(,"op":)" << Quoted{b.op}
-                                  << R"(,"module":)" << Quoted{b.module} << "}";
+                                  << R"(,"module":)" << Quoted{b.module};
+    if (b.name.number() >= 0 && b.name != b.op) event_ << R"(,"value":)" << Quoted{b.name};
+    event_ << "}";
     end_event();
     put_life_event("e", b, end);
     end_event();
@@ -223,7 +231,7 @@ class Exporter {
   }
 
   EventText& put_life_event(std::string_view phase, const TraceBuffer& b, int64_t time) {
-    begin_event() << R"({"ph":")" << phase << R"(","name":)" << Quoted{b.name} << R"(,"cat":")"
+    begin_event() << R"({"ph":")" << phase << R"(","name":)" << Quoted{b.name, false} << R"(,"cat":")"
                   << name_of(b.category) << R"(","id":)" << count_.lives << R"(,"pid":)" << int64_t{kProcess}
                   << R"(,"tid":)" << int64_t{kStepTrack} << R"(,"ts":)";
     return event_.microseconds(since_origin(time));
@@ -242,6 +250,7 @@ class Exporter {
 
   const Trace& trace_;
   std::vector<CategoryBytes> live_;
+  std::vector<size_t> categories_;                   ///< that have bytes at any step
   std::map<int64_t, std::vector<const Run*>> runs_;  ///< by training step
   GzipWriter out_;
   int64_t origin_ = 0;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 #include "base/error.h"
 #include "base/gzip.h"
@@ -23,7 +24,7 @@ int64_t nanoseconds(const json& microseconds) {
 
 struct Life {
   json args;
-  std::string category;
+  std::string category, name;
   int64_t begin = 0, end = 0;
 };
 
@@ -45,7 +46,8 @@ struct Events {
       if (phase == "X") slices.push_back(e);
       if (phase == "C") counters.push_back(e);
       if (phase == "b") {
-        EXPECT_TRUE(open.try_emplace(e["id"], Life{e["args"], e["cat"], nanoseconds(e["ts"]), 0}).second);
+        EXPECT_TRUE(
+            open.try_emplace(e["id"], Life{e["args"], e["cat"], e["name"], nanoseconds(e["ts"]), 0}).second);
       } else if (phase == "e") {
         lives.push_back(open.extract(e["id"].get<int64_t>()).mapped());
         lives.back().end = nanoseconds(e["ts"]);
@@ -91,7 +93,8 @@ TEST_F(ChromeExportTest, SaysWhatTheReportSays) {
   const json& peak = *std::ranges::max_element(events.counters, {}, total_of);
   EXPECT_EQ(total_of(peak), report.peak_bytes);
   for (size_t c = 0; c < kCategoryCount; ++c)
-    EXPECT_EQ(peak["args"][std::string(kCategoryNames[c])], report.categories[c]);
+    EXPECT_EQ(peak["args"].value(std::string(kCategoryNames[c]), int64_t{0}), report.categories[c]);
+  EXPECT_EQ(peak["args"].size(), 4u);  // those that the sample has
   std::map<std::string, int64_t> modules;
   for (const Life& life : events.lives)
     if (life.begin <= nanoseconds(peak["ts"]) && nanoseconds(peak["ts"]) < life.end)
@@ -201,6 +204,32 @@ TEST_F(ChromeExportTest, WhatCannotBeExported) {
   EXPECT_THAT(message_of<Error>([&] { export_chrome_trace(Trace(path("run.tide")), path("no/x.json")); }),
               HasSubstr("no/x.json"));
   EXPECT_FALSE(std::filesystem::exists(path("x.json")));
+}
+
+/// Viewers add up slices of one name: steps of a recording, which are numbered, have the name of what ran.
+TEST_F(ChromeExportTest, NumbersAreNoPartOfNames) {
+  Sample sample;
+  sample.program[0].op = Name::numbered("gemm", 7);
+  sample.program[1].op = Name::numbered("gemm", 8);
+  sample.buffers[1].name = sample.buffers[1].op = sample.program[0].op;
+  sample.buffers[3].name = Name::numbered("freed in gemm", 9);
+  sample.write(path("run.tide"), 1);
+  const Events events = exported();
+  EXPECT_EQ(events.ops()[0]["name"], "gemm");
+  EXPECT_EQ(events.ops()[1]["name"], "gemm");
+  EXPECT_EQ(events.ops()[0]["args"]["op"], "gemm #7");
+  EXPECT_EQ(events.ops()[1]["args"]["op"], "gemm #8");
+  std::multiset<std::string> names;
+  for (const Life& life : events.lives) {
+    names.insert(life.name);
+    if (life.name == "gemm") {
+      EXPECT_EQ(life.args["op"], "gemm #7");
+    } else if (life.name == "freed in gemm") {
+      EXPECT_EQ(life.args["value"], "freed in gemm #9");
+    }
+  }
+  EXPECT_EQ(names.count("gemm"), 2u);  // once per micro-batch
+  EXPECT_GT(names.count("freed in gemm"), 0u);
 }
 
 /// Names that are not UTF-8 cannot be in a trace's tables, but quotes and control characters can.
