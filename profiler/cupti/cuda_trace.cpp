@@ -258,7 +258,7 @@ class TraceBuilder {
     if (!allocator_) return;
     while (const Snapshot::Event* e = allocator_->next(time)) {
       const Snapshot::Stack& stack = allocator_->stack(*e);
-      begin_zero_step({stack.op, stack.module, stack.phase}, allocator_->time_ns(*e));
+      begin_zero_step({stack.op, stack.module, stack.phase, stack.of_library}, allocator_->time_ns(*e));
       switch (e->action) {
         case Snapshot::Event::alloc:
           recording_.allocate(e->address, Snapshot::block_bytes(e->bytes), recording_.end_ns());

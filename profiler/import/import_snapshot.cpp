@@ -26,7 +26,7 @@ class Player {
     // A step lasts until another place in the code asks for memory.
     if (e.stack != stack_ || recording_.empty()) {
       const Snapshot::Stack& s = snapshot.stack(e.stack);
-      recording_.begin_step({s.op, s.module, s.phase}, {time, INT64_MAX});
+      recording_.begin_step({s.op, s.module, s.phase, s.of_library}, {time, INT64_MAX});
       stack_ = e.stack;
     }
     if (e.action == Event::alloc) {

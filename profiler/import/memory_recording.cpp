@@ -38,7 +38,8 @@ size_t hash_of(const Name& name, const Name& module, uint8_t kind) {
 }  // namespace
 
 size_t MemoryRecording::Hash::operator()(const Op& op) const {
-  return hash_of(op.name, op.module, static_cast<uint8_t>(op.phase));
+  return hash_of(op.name, op.module,
+                 static_cast<uint8_t>(static_cast<int>(op.phase) << 1 | (op.of_library ? 1 : 0)));
 }
 size_t MemoryRecording::Hash::operator()(const Owner& owner) const {
   return hash_of(owner.name, owner.module, static_cast<uint8_t>(owner.category));
@@ -49,13 +50,15 @@ size_t MemoryRecording::Hash::operator()(const Owner& owner) const {
 Category MemoryRecording::infer_category(const Buffer& b, const Phases& phases) const {
   const bool stays =
       b.last_step == last_step() || (phases.last_optimizer >= 0 && b.last_step > phases.last_optimizer);
-  switch (op(b.first_step).phase) {
+  const Op& maker = op(b.first_step);
+  switch (maker.phase) {
     case Phase::optimizer: return stays ? Category::optimizer_state : Category::workspace;
     case Phase::backward:
       return b.last_step >= phases.next_optimizer[static_cast<size_t>(b.first_step)] ? Category::gradient
                                                                                      : Category::activation;
     default:
-      return stays && b.first_step < phases.first_backward ? Category::parameter : Category::activation;
+      if (!stays || b.first_step >= phases.first_backward) return Category::activation;
+      return maker.of_library ? Category::workspace : Category::parameter;
   }
 }
 

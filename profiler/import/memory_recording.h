@@ -23,6 +23,7 @@ class MemoryRecording {
     Name name;    ///< steps are named "<name> #<step>"
     Name module;  ///< dotted path
     Phase phase = Phase::forward;
+    bool of_library = false;  ///< code that has no parameters of its own: what it makes and keeps is scratch
     bool operator==(const Op&) const = default;
   };
 

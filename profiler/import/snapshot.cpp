@@ -156,6 +156,11 @@ Snapshot::Stack Snapshot::described(const Frames& numbers) const {
     backward |= contains(function, "autograd::Engine") ||
                 (contains(file, "torch/") && function == "_engine_run_backward");
     if (!file.ends_with(".py") && !file.starts_with("<ipython")) continue;
+    // A layer's parameters are made before it runs: what its first run makes and keeps are workspaces of
+    // cuBLAS and cuDNN.
+    if (!python)
+      stack.of_library =
+          contains(file, "torch/nn/functional.py") || (contains(file, "torch/nn/") && function == "forward");
     python = true;
     if (contains(file, "/torch/") || contains(file, "/runpy.py")) continue;
     calls.push_back(stem(file) + ":" + function);

@@ -34,6 +34,7 @@ class Snapshot {
   struct Stack {
     Name op, module;
     Phase phase = Phase::forward;
+    bool of_library = false;  ///< see MemoryRecording::Op
   };
 
   struct Range {

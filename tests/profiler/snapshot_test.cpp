@@ -50,6 +50,18 @@ TEST_F(SnapshotTest, ExplainsThePeakAtEachProtocol) {
   }
 }
 
+/// Fields, actions and lists that older ones lack change nothing of what is known.
+TEST_F(SnapshotTest, ReadsWhatNewerVersionsWrite) {
+  const std::string newer = std::string(TIDEMARK_TEST_DATA) + "/imports/snapshot.newer.pickle";
+  import_recording(snapshot(4), path("old.tide"));
+  const ImportSummary summary = import_recording(newer, path("new.tide"));
+  EXPECT_EQ(summary.device, "cuda:1");
+  EXPECT_EQ(summary.resident_bytes, 2 << 20);
+  const Trace a(path("old.tide")), b(path("new.tide"));
+  EXPECT_EQ(a.program(), b.program());
+  EXPECT_EQ(a.buffers(), b.buffers());
+}
+
 TEST_F(SnapshotTest, NamesPlacesInTheUsersCode) {
   import_recording(snapshot(4), path("run.tide"));
   const Trace trace(path("run.tide"));
@@ -189,6 +201,36 @@ TEST_F(SnapshotTest, EventsOfSeveralDevicesAreToldApart) {
     for (const ProgramStep& s : trace.program()) kinds.insert(s.kind);
     EXPECT_EQ(kinds, devices[device].kinds);
   }
+}
+
+/// cuBLAS takes a workspace when a layer first runs, and keeps it as long as parameters are kept.
+TEST_F(SnapshotTest, WorkspacesOfLibrariesAreNoParameters) {
+  Pickler p;
+  using Frames = std::vector<std::pair<std::string, std::string>>;  // file and function
+  int64_t time = 0;
+  const auto alloc = [&](int64_t address, int64_t size, const Frames& frames) {
+    p.raw("}(").text("action").text("alloc").text("addr").integer(address).text("size").integer(size);
+    p.text("time_us").integer(++time).text("frames").raw("](");
+    for (const auto& [file, function] : frames)
+      p.raw("}(").text("filename").text(file).text("name").text(function).text("line").integer(1).raw("u");
+    p.raw("eu");
+  };
+  p.raw("}(").text("device_traces").raw("](](");
+  alloc(1 << 20, 1024, {{"/x/torch/nn/modules/linear.py", "__init__"}, {"/home/me/train.py", "build"}});
+  alloc(2 << 20, 2048, {{"/x/torch/nn/modules/module.py", "convert"}, {"/home/me/train.py", "build"}});
+  alloc(3 << 20, 4096, {{"/x/torch/nn/modules/linear.py", "forward"}, {"/home/me/train.py", "step"}});
+  alloc(4 << 20, 8192, {{"/x/torch/nn/functional.py", "conv"}, {"/home/me/train.py", "step"}});
+  alloc(5 << 20, 512, {{"/home/me/model.py", "forward"}, {"/x/torch/nn/modules/module.py", "_call_impl"}});
+  alloc(6 << 20, 1536, {});  // in the backward pass
+  alloc(7 << 20, 16384, {{"/x/torch/optim/adamw.py", "step"}, {"/home/me/train.py", "step"}});
+  p.raw("ee").text("segments").raw("]u");
+  import_recording(write("x.pickle", p.done()), path("run.tide"));
+  const Attribution a = attribute(Trace(path("run.tide")));
+  const auto of = [&](Category c) { return a.categories[static_cast<size_t>(c)]; };
+  EXPECT_EQ(of(Category::workspace), 4096 + 8192);
+  EXPECT_EQ(of(Category::parameter), 1024 + 2048 + 512);
+  EXPECT_EQ(of(Category::gradient), 1536);
+  EXPECT_EQ(of(Category::optimizer_state), 16384);
 }
 
 /// Any change of any byte: an Error at most.

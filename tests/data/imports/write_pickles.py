@@ -1,5 +1,6 @@
 """Writes data.pN.pickle, the same data by Python's own pickle at each protocol, pickles.json, what it is, and
-snapshot.pN.pickle, what torch.cuda.memory._dump_snapshot writes of a made-up run of an allocator."""
+snapshot.pN.pickle, what torch.cuda.memory._dump_snapshot writes of a made-up run of an allocator, and
+snapshot.newer.pickle, what newer versions write of it."""
 
 import json
 import pickle
@@ -109,6 +110,31 @@ def snapshot():
     return {"segments": [segment], "device_traces": [[], trace], "allocator_settings": {"expandable_segments": False}, "external_annotations": []}
 
 
+def newer():
+    """The same history as a PyTorch of 2026 tells it: with the fields, the actions and the lists that came since."""
+    told = snapshot()
+    frames = told["segments"][0]["frames"]
+    for frame_ in frames:
+        frame_.update(fx_node_op="call_function", fx_node_name="linear", fx_original_trace="", fx_node_info=None)
+    events = told["device_traces"][1]
+    for event in events:
+        event.update(compile_context="0/0", user_metadata='{"step": 3}', device_free=1 << 40, pool_id=(0, 1))
+    events[1]["internal_metadata"] = "mallocWithAddress"
+    for action in ("annotate", "snapshot", "workspace_snapshot"):
+        events.insert(3, {"action": action, "addr": events[1]["addr"], "size": 999, "stream": 0, "time_us": events[2]["time_us"], "frames": frames,
+                          "user_metadata": "{}", "pool_id": (0, 1)})
+    pinned = {"action": "alloc", "addr": 0x7E0000000000, "size": 1 << 30, "stream": 0, "time_us": events[2]["time_us"], "frames": frames}
+    told["host_traces"] = [[{**pinned, "action": "segment_alloc"}, pinned]]
+    told["host_segments"] = [{"address": 0x7E0000000000, "total_size": 1 << 30, "blocks": [], "frames": frames, "numa_node": -1}]
+    told["segments"][0].update(segment_pool_id=(0, 1), is_expandable=False, requested_size=0, active_size=0)
+    told["allocator_settings"] = {"PYTORCH_ALLOC_CONF": "", "max_split_size": -1, "garbage_collection_threshold": 0.0, "per_process_memory_fraction": None,
+                                  "roundup_power2_divisions": {"1": 0, "65536": 0}, "graph_capture_record_stream_reuse": False}
+    told["external_annotations"] = [{"name": "step", "stage": "START", "device": 1, "time_us": events[2]["time_us"]}]
+    return told
+
+
+with open(f"{FOLDER}/snapshot.newer.pickle", "wb") as file:
+    pickle.dump(newer(), file)
 for protocol in PROTOCOLS:
     with open(f"{FOLDER}/data.p{protocol}.pickle", "wb") as file:
         pickle.dump(data(protocol), file, protocol)
