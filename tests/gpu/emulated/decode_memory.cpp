@@ -72,6 +72,24 @@ void write(Warp& w, int lane, uint64_t address, const void* from, size_t bytes) 
   std::memcpy(reinterpret_cast<void*>(address), from, bytes);
 }
 
+/// Tells those who count what an instruction asks of memory.
+template <Space kSpace>
+void count(Warp& w, const Instruction& i, size_t bytes) {
+  constexpr bool kGlobal = kSpace == Space::global || kSpace == Space::generic,
+                 kShared = kSpace == Space::shared;
+  if constexpr (kGlobal || kShared) {
+    if (!w.block->traffic) return;
+    uint64_t addresses[kLanes];
+    int lanes = 0;
+    for (int lane = 0; lane < kLanes; ++lane)
+      if (w.mask >> lane & 1) addresses[lanes++] = w.address(i, lane);
+    if (kShared || addresses[0] - kSharedWindow < kWindowBytes)
+      w.block->traffic->shared(addresses, lanes, bytes);
+    else
+      w.block->traffic->global(addresses, lanes, bytes);
+  }
+}
+
 /// Elements in memory, and the registers that hold one each: those may be wider.
 template <Space kSpace, typename Element, typename Register>
 void ld(Warp& w, const Instruction& i) {
@@ -85,6 +103,7 @@ void ld(Warp& w, const Instruction& i) {
     }
     return;
   }
+  count<kSpace>(w, i, bytes);
   w.each([&](int l) {
     std::memcpy(elements, readable<kSpace>(w, l, w.address(i, l), bytes), bytes);
     for (size_t k = 0; k < i.count; ++k) w.lanes<Register>(i.to[k])[l] = static_cast<Register>(elements[k]);
@@ -92,6 +111,7 @@ void ld(Warp& w, const Instruction& i) {
 }
 template <Space kSpace, typename Element, typename Register>
 void st(Warp& w, const Instruction& i) {
+  count<kSpace>(w, i, sizeof(Element) * i.count);
   w.each([&](int l) {
     Element elements[4];
     for (size_t k = 0; k < i.count; ++k)
@@ -182,6 +202,14 @@ bool decode_access(const Statement& s, FunctionParser& p, Instruction& i, bool i
 
 /// cp.async.cX.shared.global [to], [from], bytes{, bytes of the source}: from the second address, in from[1].
 void cp_async(Warp& w, const Instruction& i) {
+  if (w.block->traffic) {
+    uint64_t addresses[kLanes];
+    int lanes = 0;
+    for (int lane = 0; lane < kLanes; ++lane)
+      if ((w.mask >> lane & 1) && w.lanes<uint32_t>(i.from[2])[lane] > 0)
+        addresses[lanes++] = w.lanes<uint64_t>(i.from[1])[lane];
+    if (lanes > 0) w.block->traffic->global(addresses, lanes, i.count);
+  }
   w.each([&](int l) {
     const uint64_t to = w.address(i, l), from = w.lanes<uint64_t>(i.from[1])[l];
     const uint32_t wanted = w.lanes<uint32_t>(i.from[2])[l];

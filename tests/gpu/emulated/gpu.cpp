@@ -35,6 +35,11 @@ Gpu& Gpu::instance() {
 Gpu::Gpu() {
   const char* const kibibytes = std::getenv("TIDEMARK_EMULATED_SHARED_KIB");
   most_shared_ = kibibytes ? std::atoi(kibibytes) << 10 : kHopper;
+  counts_ = std::getenv("TIDEMARK_EMULATED_TRAFFIC") != nullptr;
+}
+
+Gpu::~Gpu() {
+  if (counts_) print_traffic(traffic_);
 }
 
 const char* Gpu::describe(cudaError_t error) const {
@@ -113,7 +118,8 @@ cudaError_t Gpu::launch(Kernel& kernel, Dim grid, Dim block, void** arguments, s
   for (size_t i = 0; i < f->parameters.size(); ++i)
     std::memcpy(launch->parameters.data() + f->parameters[i].offset, arguments[i],
                 static_cast<size_t>(f->parameters[i].bytes));
-  return enqueue(stream, [this, launch] { run_grid(*launch, memory, work.draw()); });
+  Traffic* const traffic = counts_ ? &traffic_[readable_name(f->name)] : nullptr;
+  return enqueue(stream, [this, launch, traffic] { run_grid(*launch, memory, work.draw(), traffic); });
 }
 
 cudaError_t Gpu::copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, Stream& stream) {

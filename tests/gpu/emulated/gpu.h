@@ -61,6 +61,7 @@ struct Kernel {
 class Gpu {
  public:
   static Gpu& instance();
+  ~Gpu();
 
   /// The error that is kept from now on, where a kernel did what it must not.
   cudaError_t broken() const { return broken_; }
@@ -99,6 +100,8 @@ class Gpu {
   std::string what_broke_;
   int captures_ = 0;
   int most_shared_ = 0;
+  bool counts_ = false;
+  std::map<std::string, Traffic> traffic_;  ///< by kernels
 };
 
 }  // namespace tidemark::emulated

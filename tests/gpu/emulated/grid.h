@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tests/gpu/emulated/warp.h"
@@ -17,7 +18,10 @@ struct Launch {
   std::vector<std::byte> parameters;
 };
 
-/// Throws Fault, with the kernel, the block and the line.
-void run_grid(const Launch& launch, const DeviceMemory& memory, uint64_t seed);
+/// Throws Fault, with the kernel and the line. Adds to `traffic` unless it is nullptr.
+void run_grid(const Launch& launch, const DeviceMemory& memory, uint64_t seed, Traffic* traffic);
+
+/// A mangled name as people read it.
+std::string readable_name(const std::string& name);
 
 }  // namespace tidemark::emulated

@@ -99,6 +99,7 @@ void Warp::run() {
       mask &= i.guard_negated ? ~p : p;
     }
     const int32_t here = at_++;
+    if (block->traffic) ++block->traffic->instructions;
     if (mask == 0) continue;
     try {
       i.handler(*this, i);

@@ -11,6 +11,7 @@
 #include "tests/gpu/emulated/fault.h"
 #include "tests/gpu/emulated/ptx.h"
 #include "tests/gpu/emulated/shared_memory.h"
+#include "tests/gpu/emulated/traffic.h"
 
 namespace tidemark::emulated {
 
@@ -24,6 +25,7 @@ struct BlockState {
   const DeviceMemory* memory = nullptr;
   const std::byte* parameters = nullptr;
   SharedMemory shared;
+  Traffic* traffic = nullptr;  ///< counted where there is one
 };
 
 class Warp {
