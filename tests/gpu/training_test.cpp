@@ -52,8 +52,10 @@ TEST_P(Families, LossesAreNearTheCpus) {
   }
 }
 
-/// Of the smallest plan of a strategy, and of one that offloads; three steps, for the optimizer's graph to run, too.
-void expect_same_bits(const Tiny& tiny, const std::string& strategy, const std::vector<OffloadKinds>& offloads) {
+/// Of the smallest plan of a strategy, and of one that offloads; three steps, for the optimizer's graph to
+/// run, too.
+void expect_same_bits(const Tiny& tiny, const std::string& strategy,
+                      const std::vector<OffloadKinds>& offloads) {
   constexpr int kSteps = 3;
   const Plan keep_all = plan_for_cuda(tiny, "keep-all", 0);
   const Bits expected = training_bits(tiny, keep_all, kSteps);
