@@ -1,5 +1,7 @@
+#include <cstdio>
 #include <iostream>
 
+#include "base/units.h"
 #include "cli/checks.h"
 #include "cli/commands.h"
 #include "cli/keep_inputs.h"
@@ -46,6 +48,25 @@ void run(const Options& o) {
   report(o.out, o.as_json);
 }
 
+/// Of several traces, after their reports: which is the fullest, and whether one is not explained.
+void print_summary(const std::vector<std::string>& traces) {
+  std::printf("\n%-44s %10s %10s %10s\n", (std::to_string(traces.size()) + " traces").c_str(), "peak",
+              "in use", "explained");
+  for (const std::string& path : traces) {
+    const Attribution a = attribute(Trace(path));
+    const size_t cut = path.size() > 42 ? path.size() - 39 : 0;
+    std::string used = "-", explained = "-";
+    if (a.device_used_bytes > 0) {
+      used = format_bytes(a.device_used_bytes);
+      char share[16];
+      std::snprintf(share, sizeof share, "%.2f %%", 100 * a.coverage);
+      explained = share;
+    }
+    std::printf("  %-42s %10s %10s %10s\n", ((cut > 0 ? "..." : "") + path.substr(cut)).c_str(),
+                format_bytes(a.peak_bytes).c_str(), used.c_str(), explained.c_str());
+  }
+}
+
 /// The status is the command's.
 ExitCode run_command(const Options& o) {
   const CommandProfile profile =
@@ -62,6 +83,7 @@ ExitCode run_command(const Options& o) {
     std::cout << reports.dump(2) << "\n";
   } else {
     for (const std::string& path : profile.traces) report(path, o.as_json);
+    if (profile.traces.size() > 1) print_summary(profile.traces);
   }
   return static_cast<ExitCode>(profile.status);
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -22,10 +23,21 @@ void complain(const std::string& why) {
   std::fprintf(stderr, "tidemark: process %d: %s\n", static_cast<int>(::getpid()), why.c_str());
 }
 
+/// "python3.12 train.py", "python3.12 -m package.train", "a.out": what tells programs of one interpreter
+/// apart.
 std::string program_name() {
   std::error_code error;
   const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? "program" : path.filename().string();
+  std::string name = error ? "program" : path.filename().string();
+  std::ifstream file("/proc/self/cmdline");
+  std::string own, first, second;
+  std::getline(file, own, '\0');
+  std::getline(file, first, '\0');
+  std::getline(file, second, '\0');
+  if (first == "-m" && !second.empty()) return name + " -m " + second;
+  if (const std::filesystem::path script = first; script.has_extension() && !first.starts_with('-'))
+    name += " " + script.filename().string();
+  return name;
 }
 
 /// What a launcher (torchrun, mpirun, srun) told the process of its place among others.

@@ -105,6 +105,7 @@ class PythonTest(unittest.TestCase):
         self.assertIn("100.00 % explained", done.stdout)
         report = self.report()
         self.assertEqual(report["metadata"]["source"], "CUPTI and PyTorch's allocator")
+        self.assertRegex(report["metadata"]["model"], "^python[0-9.]* train.py$")
         self.assertEqual((report["device_used_bytes"], report["device_explained_bytes"]), (527 * MIB, 527 * MIB))
         modules = {row["module"]: row["bytes"] for row in report["modules"]}
         self.assertEqual(modules, {"(CUDA context)": 500 * MIB, "(allocator cache)": 17 * MIB,
@@ -184,6 +185,7 @@ sys.exit(max(rank.wait() for rank in ranks))
         self.assertEqual(sorted(path.name for path in self.folder.glob("*.tide")),
                          ["run.rank0-0.tide", "run.rank1-0.tide", "run.rank9-0.tide"])
         self.assertRegex(done.stdout, "process      [0-9]+ on cuda:0, rank 1 of 2\n")
+        self.assertRegex(done.stdout, "\n3 traces +peak +in use +explained\n(  run.rank[019]-0.tide +527.0 MiB +527.0 MiB +100.00 %\n){3}$")
         # Where several are of one rank, their numbers tell them apart.
         for path in self.folder.glob("*.tide"):
             path.unlink()
