@@ -83,6 +83,10 @@ std::string source_module(const std::string& library) {
   return "(" + library.substr(library.find_last_of('/') + 1) + ")";
 }
 
+/// A context takes some hundred MiB; what is far more is in part of others, and the driver does not say
+/// whose.
+constexpr int64_t kMostOfContext = int64_t{2} << 30;
+
 class TraceBuilder {
  public:
   TraceBuilder(const CudaEventLog& log, uint32_t device, const CudaTraceOptions& options)
@@ -328,7 +332,8 @@ void CudaEventLog::write_trace(const std::string& path, uint32_t device, nlohman
   if (first) {
     // What nobody allocated when the driver first said what is in use: the context, and what others have.
     const int64_t context = std::max<int64_t>(first->bytes - builder.seen_bytes(first->start_ns), 0);
-    recording.add_runtime(context, "CUDA context");
+    recording.add_runtime(context,
+                          context <= kMostOfContext ? "CUDA context" : "CUDA context, other programs");
     metadata.update({{"context_bytes", context},
                      {"device_used_bytes", most->bytes},
                      {"device_used_step", builder.most_used_step()},

@@ -115,6 +115,22 @@ TEST_F(MergeTest, WhatTheDriverTookSinceIsNotExplained) {
   EXPECT_DOUBLE_EQ(a.coverage, 503.0 / 603.0);
 }
 
+/// A device on which others have memory: a context is not that large.
+TEST_F(MergeTest, MuchThatNobodyAllocatedIsOfOthersToo) {
+  log_ = {};
+  sample(kStart, 500 * kMiB);
+  memory(CudaEvent::allocate, kStart + 10, 0x7D0000000000, kMiB);
+  const auto module_of = [&] {
+    log_.write_trace(path("run.tide"), 1, {{"model", "program"}});
+    return attribute(Trace(path("run.tide"))).modules.front().name;
+  };
+  EXPECT_EQ(module_of(), "(CUDA context)");
+  log_ = {};
+  sample(kStart, 60'000 * kMiB);
+  memory(CudaEvent::allocate, kStart + 10, 0x7D0000000000, kMiB);
+  EXPECT_EQ(module_of(), "(CUDA context, other programs)");
+}
+
 /// The driver is asked while a long kernel runs, in which memory comes and goes: the host's time and the
 /// device's are not of one order.
 TEST_F(MergeTest, WhatIsInUseIsComparedWithThatMoment) {
