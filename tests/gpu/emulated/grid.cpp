@@ -12,7 +12,7 @@
 namespace tidemark::emulated {
 namespace {
 
-void run_block(const Launch& l, std::vector<Warp>& warps, std::mt19937_64& random) {
+void run_block(const Launch& l, std::vector<Warp>& warps, BlockState& state, std::mt19937_64& random) {
   std::vector<size_t> order(warps.size());
   std::iota(order.begin(), order.end(), 0);
   for (bool running = true; running;) {
@@ -31,6 +31,7 @@ void run_block(const Launch& l, std::vector<Warp>& warps, std::mt19937_64& rando
       running |= !warp.ended();
     }
     for (Warp& warp : warps) warp.pass_barrier();
+    ++state.phase;
   }
 }
 
@@ -65,7 +66,7 @@ void run_grid(const Launch& l, const DeviceMemory& memory, uint64_t seed, Traffi
     state.shared.reset(fixed + l.dynamic_shared_bytes);
     for (size_t i = 0; i < warps.size(); ++i)
       warps[i].begin(f, state, static_cast<int>(i), l.block, at, l.grid);
-    run_block(l, warps, random);
+    run_block(l, warps, state, random);
   }
 }
 

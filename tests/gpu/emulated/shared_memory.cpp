@@ -1,5 +1,6 @@
 #include "tests/gpu/emulated/shared_memory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -9,23 +10,26 @@
 namespace tidemark::emulated {
 namespace {
 
-constexpr size_t kCell = 2;
-
-bool same_warp(uint16_t a, uint16_t b) {
-  return a / kLanes == b / kLanes;
+/// Of another thread, with nothing between the two that orders them.
+bool unordered(const Toucher& before, const Toucher& now) {
+  return before.thread != now.thread && before.phase == now.phase &&
+         (before.thread / kLanes != now.thread / kLanes || before.step == now.step);
 }
 
-[[noreturn]] void race(const char* what, uint64_t at, uint16_t first, uint16_t second) {
-  throw Fault(FaultKind::race, std::string(what) + " of shared memory at byte " + std::to_string(at) +
-                                   ": threads " + std::to_string(first) + " and " + std::to_string(second) +
-                                   ", no barrier in between");
+[[noreturn]] void race(const std::string& what, uint64_t at) {
+  throw Fault(FaultKind::race,
+              what + " of shared memory at byte " + std::to_string(at) + ", no barrier in between");
+}
+
+std::string threads(const Toucher& a, const Toucher& b) {
+  return ", by threads " + std::to_string(a.thread) + " and " + std::to_string(b.thread) + ",";
 }
 
 }  // namespace
 
 void SharedMemory::reset(size_t bytes) {
   bytes_.assign(bytes, std::byte{0xff});
-  cells_.assign((bytes + kCell - 1) / kCell, Cell{});
+  cells_.resize(std::max(cells_.size(), (bytes + kCell - 1) / kCell));
 }
 
 void SharedMemory::outside(uint64_t at, size_t bytes) const {
@@ -34,24 +38,17 @@ void SharedMemory::outside(uint64_t at, size_t bytes) const {
                                               std::to_string(bytes_.size()));
 }
 
-const std::byte* SharedMemory::read(uint64_t at, size_t bytes, const Toucher& who) {
-  if (at + bytes > bytes_.size() || at + bytes < at) outside(at, bytes);
-  for (size_t c = at / kCell; c <= (at + bytes - 1) / kCell; ++c) {
-    Cell& cell = cells_[c];
-    if (cell.copying) race("a read before the copy has ended", c * kCell, cell.writer, who.thread);
-    if (cell.writer != who.thread && cell.writer != kNobody && cell.written_phase == who.phase &&
-        (!same_warp(cell.writer, who.thread) || cell.written_step == who.step))
-      race("a read after a write", c * kCell, cell.writer, who.thread);
-    if (cell.reader == kNobody || cell.read_phase != who.phase)
-      cell.reader = who.thread;
-    else if (cell.reader != who.thread && (cell.reader == kMany || !same_warp(cell.reader, who.thread)))
-      cell.reader = kMany;
-    else
-      cell.reader = who.thread;
-    cell.read_phase = who.phase;
-    cell.read_step = who.step;
-  }
-  return bytes_.data() + at;
+void SharedMemory::check_read(size_t cell, const Toucher& who) const {
+  const Cell& c = cells_[cell];
+  if (c.copying) race("a read before a copy has ended" + threads(c.written, who), cell * kCell);
+  if (unordered(c.written, who)) race("a write and a read" + threads(c.written, who), cell * kCell);
+}
+
+void SharedMemory::add_reader(Toucher& last, const Toucher& who) {
+  if (last.thread / kLanes == who.thread / kLanes)
+    last = who;
+  else
+    last.thread = kMany;
 }
 
 void SharedMemory::mark_written(uint64_t at, const void* from, size_t bytes, const Toucher& who) {
@@ -60,16 +57,9 @@ void SharedMemory::mark_written(uint64_t at, const void* from, size_t bytes, con
   const auto same = [&] { return from && std::memcmp(bytes_.data() + at, from, bytes) == 0; };
   for (size_t c = at / kCell; c <= (at + bytes - 1) / kCell; ++c) {
     Cell& cell = cells_[c];
-    if (cell.writer != who.thread && cell.writer != kNobody && cell.written_phase == who.phase &&
-        (!same_warp(cell.writer, who.thread) || cell.written_step == who.step) && !same())
-      race("two writes", c * kCell, cell.writer, who.thread);
-    if (cell.reader != who.thread && cell.reader != kNobody && cell.read_phase == who.phase &&
-        (cell.reader == kMany || !same_warp(cell.reader, who.thread) || cell.read_step == who.step) &&
-        !same())
-      race("a write after a read", c * kCell, cell.reader == kMany ? kNobody : cell.reader, who.thread);
-    cell.writer = who.thread;
-    cell.written_phase = who.phase;
-    cell.written_step = who.step;
+    if (unordered(cell.written, who) && !same()) race("two writes" + threads(cell.written, who), c * kCell);
+    if (unordered(cell.read, who) && !same()) race("a read and a write", c * kCell);
+    cell.written = who;
   }
 }
 

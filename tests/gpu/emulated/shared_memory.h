@@ -8,10 +8,12 @@
 
 namespace tidemark::emulated {
 
-/// Who touches memory, and how many barriers it has passed: of its block, and of its warp.
+/// Who touches memory, and how many barriers have gone by: of its block, never the same in two blocks of a
+/// launch, and of its warp.
 struct Toucher {
   uint16_t thread;
-  uint32_t phase, step;
+  uint16_t step;
+  uint32_t phase;
 };
 
 class SharedMemory {
@@ -21,21 +23,34 @@ class SharedMemory {
   size_t size() const { return bytes_.size(); }
 
   /// Both throw Fault: outside, a race, or where a copy is still under way.
-  const std::byte* read(uint64_t at, size_t bytes, const Toucher& who);
+  const std::byte* read(uint64_t at, size_t bytes, const Toucher& who) {
+    if (at + bytes > bytes_.size() || at + bytes < at) outside(at, bytes);
+    for (size_t c = at / kCell; c <= (at + bytes - 1) / kCell; ++c) {
+      Cell& cell = cells_[c];
+      if (cell.written.phase == who.phase || cell.copying) check_read(c, who);
+      if (cell.read.phase != who.phase)
+        cell.read = who;
+      else if (cell.read.thread != kMany)
+        add_reader(cell.read, who);
+    }
+    return bytes_.data() + at;
+  }
   void write(uint64_t at, const void* from, size_t bytes, const Toucher& who);
   /// cp.async: the bytes may change from now until land(), which comes with the wait of the one who began it.
   void begin_copy(uint64_t at, size_t bytes, const Toucher& who);
   void land(uint64_t at, const void* from, size_t bytes, const Toucher& who);
 
  private:
-  static constexpr uint16_t kNobody = 0xffff, kMany = 0xfffe;
-  /// Of two bytes.
+  static constexpr size_t kCell = 2;
+  static constexpr uint16_t kMany = 0xffff;
+  /// Of kCell bytes: who touched them last. Phases begin with 1.
   struct Cell {
-    uint32_t written_phase = 0, written_step = 0, read_phase = 0, read_step = 0;
-    uint16_t writer = kNobody, reader = kNobody;
+    Toucher written{}, read{};
     bool copying = false;
   };
   [[noreturn]] void outside(uint64_t at, size_t bytes) const;
+  void check_read(size_t cell, const Toucher& who) const;
+  static void add_reader(Toucher& last, const Toucher& who);
   void mark_written(uint64_t at, const void* from, size_t bytes, const Toucher& who);
 
   std::vector<std::byte> bytes_;

@@ -68,7 +68,8 @@ void Warp::begin(const Function& f, BlockState& its_block, int index, Dim size, 
   frames_ = frame_memory_.data();
   code_ = &f.code;
   at_ = 0;
-  phase_ = step_ = 0;
+  phase_ = block->phase;
+  step_ = 0;
   carry = 0;
   waiting_ = false;
   parked_.clear();

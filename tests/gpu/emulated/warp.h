@@ -25,6 +25,7 @@ struct BlockState {
   const DeviceMemory* memory = nullptr;
   const std::byte* parameters = nullptr;
   SharedMemory shared;
+  uint32_t phase = 1;          ///< barriers gone by, of this block and those before
   Traffic* traffic = nullptr;  ///< counted where there is one
 };
 
@@ -67,7 +68,7 @@ class Warp {
     return base + static_cast<uint64_t>(i.offset);
   }
   Toucher toucher(int lane) const {
-    return {static_cast<uint16_t>(first_thread_ + lane), phase_, step_};
+    return {static_cast<uint16_t>(first_thread_ + lane), step_, phase_};
   }
   /// Of a lane: its local memory, and its frame.
   std::byte* local(int lane, uint64_t at, size_t bytes);
@@ -119,7 +120,8 @@ class Warp {
   std::vector<Parked> parked_;  ///< by where, the furthest behind last
   bool waiting_ = false;
   int first_thread_ = 0;
-  uint32_t phase_ = 0, step_ = 0;
+  uint32_t phase_ = 0;
+  uint16_t step_ = 0;
   std::vector<std::byte> register_memory_, local_memory_, frame_memory_;
   const Function* prepared_ = nullptr;
   std::byte* frames_ = nullptr;
