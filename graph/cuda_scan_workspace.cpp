@@ -33,6 +33,15 @@ struct Ssd {
 
 }  // namespace
 
+int64_t conv_parts(int64_t rows) {
+  return divided(rows, kConvPartRows);
+}
+
+int64_t causal_conv1d_grad_workspace(const OpView& op) {
+  const Shape& weight = op.in(2).shape;
+  return rounded(4 * conv_parts(op.in(1).shape[0]) * weight[0] * (weight[2] + 1));
+}
+
 int64_t outer_width(int64_t left) {
   constexpr int64_t kNumbers = 10 << 10;  // of a state: 40 of the 48 KiB that a block gets without asking
   int64_t width = 32;

@@ -7,6 +7,12 @@
 
 namespace tidemark::cuda {
 
+/// Rows of a causal convolution whose part of its parameters' gradients is one block's: as its workspace, a
+/// row of each part.
+inline constexpr int kConvPartRows = 128;
+int64_t conv_parts(int64_t rows);
+int64_t causal_conv1d_grad_workspace(const OpView& op);
+
 /// Columns of a state of so many rows that a block of a linear attention's scan has, and blocks that all
 /// columns make.
 int64_t outer_width(int64_t left);

@@ -90,12 +90,7 @@ const Workspaces& workspaces() {
        [](const OpView& op) {
          return kMatmulWorkspace + recurrent_first_bytes(op.in(2).shape[0]) + rounded(op.in(1).bytes());
        }},
-      // Of each part, the gradients of weight and bias.
-      {"causal_conv1d_grad",
-       [](const OpView& op) {
-         const Shape& weight = op.in(2).shape;
-         return rounded(4 * row_parts(op.in(1).shape[0]) * weight[0] * (weight[2] + 1));
-       }},
+      {"causal_conv1d_grad", causal_conv1d_grad_workspace},
       {"selective_scan", selective_scan},
       {"selective_scan_grad", selective_scan_grad},
       // Of each sequence and channel, the two parts of a complex sum in f64.
