@@ -416,8 +416,8 @@ void FunctionParser::decode(const Statement& s, Instruction i) {
   } else if (op == "call") {
     call(s, i);
     return;
-  } else if (!decode_arithmetic(s, *this, i) && !decode_conversion(s, *this, i) &&
-             !decode_memory(s, *this, i) && !decode_warp(s, *this, i)) {
+  } else if (!decode_moves(s, *this, i) && !decode_bits(s, *this, i) && !decode_arithmetic(s, *this, i) &&
+             !decode_conversion(s, *this, i) && !decode_memory(s, *this, i) && !decode_warp(s, *this, i)) {
     std::string whole;
     for (const std::string_view part : s.opcode) whole += (whole.empty() ? "" : ".") + std::string(part);
     fail("the interpreter does not know " + whole);

@@ -109,6 +109,8 @@ class FunctionParser {
 };
 
 // Each knows some opcodes, and completes the instruction; false where it does not know this one.
+bool decode_moves(const Statement& s, FunctionParser& p, Instruction& i);
+bool decode_bits(const Statement& s, FunctionParser& p, Instruction& i);
 bool decode_arithmetic(const Statement& s, FunctionParser& p, Instruction& i);
 bool decode_conversion(const Statement& s, FunctionParser& p, Instruction& i);
 bool decode_memory(const Statement& s, FunctionParser& p, Instruction& i);
