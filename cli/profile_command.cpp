@@ -17,6 +17,7 @@
 #include <map>
 #include <optional>
 
+#include "base/current_op.h"
 #include "base/error.h"
 #include "cli/companion.h"
 #include "profiler/cupti/injection.h"
@@ -211,7 +212,7 @@ CommandProfile profile_command(const std::vector<std::string>& command, const st
   const std::string library = injection_library();
   if (fs::is_directory(out)) throw Error(kWhat, out, std::strerror(EISDIR), "name a file", ExitCode::failure);
   TraceFolder folder(out);
-  ::setenv("CUDA_INJECTION64_PATH", library.c_str(), 1);
+  ::setenv(kInjectedLibrary, library.c_str(), 1);
   ::setenv(kInjectionFolder, folder.path().c_str(), 1);
   ::setenv(kInjectionKernels, options.kernels ? "1" : "0", 1);
   if (options.pytorch) hook_python(fs::path(folder.path()) / "python");

@@ -8,6 +8,14 @@ namespace tidemark {
 
 using device::check_cuda;
 
+namespace {
+
+/// What is copied between the host and the arena before and after the steps, which is no op's.
+constexpr CurrentOp kUpload = {"(upload)", -1, Phase::prepare};
+constexpr CurrentOp kDownload = {"(download)", -1, Phase::prepare};
+
+}  // namespace
+
 std::string why_no_cuda() {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
@@ -57,6 +65,7 @@ void* CudaBackend::host(int32_t buffer) {
   Mirror& mirror = mirrors_[buffer];
   if (!mirror.memory.data()) {
     mirror.memory = PinnedMemory(bytes(buffer));
+    const auto telling = teller_.tell(kDownload);
     check_cuda(cudaMemcpy(mirror.memory.data(), address(buffer), bytes(buffer), cudaMemcpyDeviceToHost),
                "copy from the GPU");
   }
@@ -91,6 +100,7 @@ void CudaBackend::check_inputs() const {
 
 void CudaBackend::upload() {
   check_inputs();
+  const auto telling = teller_.tell(kUpload);
   for (const auto& [buffer, mirror] : mirrors_)
     if (is_input(buffer) || mirror.stale)
       check_cuda(cudaMemcpyAsync(address(buffer), mirror.memory.data(), bytes(buffer), cudaMemcpyHostToDevice,
@@ -99,6 +109,7 @@ void CudaBackend::upload() {
 }
 
 void CudaBackend::download() {
+  const auto telling = teller_.tell(kDownload);
   for (const auto& [buffer, mirror] : mirrors_)
     if (!is_input(buffer) && !mirror.stale)
       check_cuda(cudaMemcpyAsync(mirror.memory.data(), address(buffer), bytes(buffer), cudaMemcpyDeviceToHost,
@@ -117,6 +128,8 @@ void CudaBackend::launch(int32_t begin, int32_t end, bool captured) {
   };
   for (int32_t s = begin; s < end; ++s) {
     record(s);
+    const Op& op = args_[static_cast<size_t>(s)].op.op();
+    const auto telling = teller_.tell({op.name.c_str(), s, op.phase});
     copies_.before(s);
     kernels_[static_cast<size_t>(s)](args_[static_cast<size_t>(s)], device_);
     copies_.behind(s);

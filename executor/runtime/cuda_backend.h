@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "base/current_op.h"
 #include "executor/device/cuda_device.h"
 #include "executor/ops/cuda_registry.h"
 #include "executor/runtime/backend.h"
@@ -53,6 +54,7 @@ class CudaBackend : public Backend {
 
   const Plan& plan_;
   device::CudaDevice device_;
+  OpTeller teller_;  ///< behind device_, which starts CUDA
   DeviceArena arena_;
   CudaCopies copies_;
   std::vector<KernelArgs> args_;

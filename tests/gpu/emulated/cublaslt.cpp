@@ -258,7 +258,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description
                         workspace,
                         workspace_bytes};
   const cudaError_t status =
-      Gpu::instance().enqueue(*reinterpret_cast<Stream*>(stream), [product] { multiply(product); });
+      Gpu::instance().start(*reinterpret_cast<Stream*>(stream), [product] { multiply(product); });
   return status == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 

@@ -7,6 +7,7 @@
 
 #include "tests/gpu/emulated/fatbin.h"
 #include "tests/gpu/emulated/fault.h"
+#include "tests/gpu/emulated/started.h"
 
 namespace tidemark::emulated {
 namespace {
@@ -87,6 +88,11 @@ cudaError_t Gpu::enqueue(Stream& stream, std::function<void()> its_work, Event* 
   return cudaSuccess;
 }
 
+cudaError_t Gpu::start(Stream& stream, std::function<void()> its_work) {
+  note_start(stream.capture != nullptr);
+  return enqueue(stream, std::move(its_work));
+}
+
 cudaError_t Gpu::wait(const NodePtr& node) {
   work.wait_for(node);
   return broken_;
@@ -119,7 +125,7 @@ cudaError_t Gpu::launch(Kernel& kernel, Dim grid, Dim block, void** arguments, s
     std::memcpy(launch->parameters.data() + f->parameters[i].offset, arguments[i],
                 static_cast<size_t>(f->parameters[i].bytes));
   Traffic* const traffic = counts_ ? &traffic_[readable_name(f->name)] : nullptr;
-  return enqueue(stream, [this, launch, traffic] { run_grid(*launch, memory, work.draw(), traffic); });
+  return start(stream, [this, launch, traffic] { run_grid(*launch, memory, work.draw(), traffic); });
 }
 
 cudaError_t Gpu::copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, Stream& stream) {
@@ -131,7 +137,7 @@ cudaError_t Gpu::copy(void* to, const void* from, size_t bytes, cudaMemcpyKind k
   // Memory that is not pinned is copied before the call returns, which a capture cannot promise.
   const bool pinned = (to_device || memory.is_pinned(to)) && (from_device || memory.is_pinned(from));
   if (stream.capture && !pinned) return cudaErrorStreamCaptureUnsupported;
-  if (const cudaError_t status = enqueue(stream, [to, from, bytes] { std::memcpy(to, from, bytes); });
+  if (const cudaError_t status = start(stream, [to, from, bytes] { std::memcpy(to, from, bytes); });
       status != cudaSuccess || pinned)
     return status;
   return wait(stream.last);
@@ -140,7 +146,7 @@ cudaError_t Gpu::copy(void* to, const void* from, size_t bytes, cudaMemcpyKind k
 cudaError_t Gpu::set(void* at, int value, size_t bytes, Stream& stream) {
   if (bytes == 0) return cudaSuccess;
   if (!memory.holds(at, bytes)) return cudaErrorInvalidValue;
-  return enqueue(stream, [at, value, bytes] { std::memset(at, value, bytes); });
+  return start(stream, [at, value, bytes] { std::memset(at, value, bytes); });
 }
 
 cudaError_t Gpu::begin_capture(Stream& stream) {

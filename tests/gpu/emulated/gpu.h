@@ -70,6 +70,8 @@ class Gpu {
 
   /// Adds to the stream, or to what captures it; `records` for an event of a graph.
   cudaError_t enqueue(Stream& stream, std::function<void()> work, Event* records = nullptr);
+  /// The same of a kernel, a copy or a set, which is noted (started.h).
+  cudaError_t start(Stream& stream, std::function<void()> work);
   cudaError_t wait(const NodePtr& node);
   cudaError_t launch(Kernel& kernel, Dim grid, Dim block, void** arguments, size_t shared, Stream& stream);
   cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, Stream& stream);
