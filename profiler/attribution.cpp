@@ -40,6 +40,29 @@ std::vector<OpKindTime> op_kind_times(const Trace& trace) {
   return rows;
 }
 
+/// Of what the ops started on the device; what none of them did is under its module. An op that stands in
+/// the plan's order again is the same one.
+std::vector<NamedOpTime> named_op_times(const Trace& trace) {
+  if (!trace.metadata().contains("named_ops")) return {};
+  const std::vector<double> seconds = program_step_seconds(trace);
+  std::unordered_map<std::string, NamedOpTime> ops;
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    if (seconds[i] <= 0) continue;
+    NamedOpTime& op = ops[trace.program()[i].module.text()];
+    ++op.calls;
+    op.seconds += seconds[i];
+  }
+  std::vector<NamedOpTime> rows;
+  for (auto& [name, row] : ops) {
+    rows.push_back(row);
+    rows.back().op = name;
+  }
+  std::ranges::sort(rows, [](const auto& a, const auto& b) {
+    return a.seconds != b.seconds ? a.seconds > b.seconds : a.op < b.op;
+  });
+  return rows;
+}
+
 double median_step_seconds(const std::vector<TrainingStep>& steps) {
   std::vector<double> seconds;
   for (const TrainingStep& s : steps)
@@ -124,6 +147,7 @@ Attribution attribute(const Trace& trace, int module_depth, size_t values) {
                    [](const auto& x, const auto& y) { return x.bytes > y.bytes; });
   if (a.largest.size() > values) a.largest.resize(values);
   a.op_kinds = op_kind_times(trace);
+  a.named_ops = named_op_times(trace);
   a.step_seconds = median_step_seconds(trace.steps());
   return a;
 }

@@ -21,6 +21,13 @@ struct OpKindTime {
   double recompute_seconds = 0;  ///< of these, in ops that ran again
 };
 
+/// Of a recording whose program named its ops.
+struct NamedOpTime {
+  std::string op;
+  int64_t calls = 0;  ///< kernels, copies and sets
+  double seconds = 0;
+};
+
 struct Attribution {
   int64_t training_step = 0;
   int32_t peak_step = 0;  ///< program step
@@ -30,6 +37,7 @@ struct Attribution {
   std::vector<NamedBytes> modules;                   ///< at the peak, largest first
   std::vector<TraceBuffer> largest;                  ///< live at the peak, largest first
   std::vector<OpKindTime> op_kinds;                  ///< slowest first
+  std::vector<NamedOpTime> named_ops;                ///< slowest first
   double step_seconds = 0;           ///< median, the first (cold) one left out if there are more
   int64_t arena_bytes = 0;           ///< end of the highest buffer
   int64_t arena_resident_bytes = 0;  ///< as the kernel counted, 0 if it was not recorded

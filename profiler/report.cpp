@@ -13,6 +13,7 @@ using nlohmann::json;
 
 constexpr size_t kModuleRows = 12;
 constexpr size_t kOpRows = 10;
+constexpr size_t kNamedOpRows = 20;
 
 template <typename... Args>
 void line(std::ostream& out, const char* format, Args... args) {
@@ -86,6 +87,25 @@ void print_ops(std::ostream& out, const Attribution& a) {
   }
 }
 
+void print_named_ops(std::ostream& out, const Attribution& a) {
+  double total = 0, rest = 0;
+  for (const NamedOpTime& op : a.named_ops) total += op.seconds;
+  const auto row = [&](const std::string& name, const std::string& calls, double seconds) {
+    line(out, "  %s %10s %11s %6.1f %%", padded(name, 44).c_str(), calls.c_str(),
+         format_seconds(seconds).c_str(), total > 0 ? 100 * seconds / total : 0.0);
+  };
+  line(out, "\n%-46s %10s %11s %8s", "time on the device, by op", "launches", "in all", "share");
+  for (size_t i = 0; i < a.named_ops.size(); ++i) {
+    const NamedOpTime& op = a.named_ops[i];
+    if (i < kNamedOpRows)
+      row(op.op, format_count(op.calls), op.seconds);
+    else
+      rest += op.seconds;
+  }
+  if (a.named_ops.size() > kNamedOpRows)
+    row(std::to_string(a.named_ops.size() - kNamedOpRows) + " more", "", rest);
+}
+
 void print_device(std::ostream& out, const Attribution& a) {
   line(out, "device       %s in use at %.1f ms, says the driver; %.2f %% explained",
        format_bytes(a.device_used_bytes).c_str(), a.device_used_ms, 100 * a.coverage);
@@ -117,6 +137,8 @@ void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
          format_count(lost->get<int64_t>()).c_str());
   if (m.contains("mapped_memory_unseen"))
     line(out, "incomplete   memory that is mapped (cuMemMap) is not seen: another profiler runs");
+  if (const json unseen = m.value("graph_ops_unseen", json()); unseen.is_string())
+    line(out, "incomplete   CUDA graphs have no ops: %s", shortened(unseen.get<std::string>(), 42).c_str());
   if (!trace.damage().empty())
     line(out, "damaged      %s; what comes before it is shown", trace.damage().c_str());
   line(out, "peak         %s live at %.1f ms, in %s", format_bytes(a.peak_bytes).c_str(), a.peak_ms,
@@ -140,6 +162,7 @@ void print_report(std::ostream& out, const Trace& trace, const Attribution& a) {
     line(out, "  %s %12s  %s", padded(b.name, 42).c_str(), format_bytes(b.bytes).c_str(),
          std::string(name_of(b.category)).c_str());
   print_ops(out, a);
+  if (!a.named_ops.empty()) print_named_ops(out, a);
 }
 
 json report_json(const Trace& trace, const Attribution& a) {
@@ -159,6 +182,9 @@ json report_json(const Trace& trace, const Attribution& a) {
                    {"calls", k.calls},
                    {"seconds", k.seconds},
                    {"recompute_seconds", k.recompute_seconds}});
+  json named_ops = json::array();
+  for (const NamedOpTime& op : a.named_ops)
+    named_ops.push_back({{"op", op.op}, {"calls", op.calls}, {"seconds", op.seconds}});
   return {{"metadata", trace.metadata()},
           {"training_steps", trace.steps().size()},
           {"step_seconds", a.step_seconds},
@@ -174,7 +200,8 @@ json report_json(const Trace& trace, const Attribution& a) {
           {"categories", categories},
           {"modules", modules},
           {"largest_values", values},
-          {"ops", ops}};
+          {"ops", ops},
+          {"named_ops", named_ops}};
 }
 
 }  // namespace tidemark

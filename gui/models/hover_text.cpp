@@ -45,6 +45,7 @@ QString op_rows(const Scene& scene, const Segment& s) {
   const std::string when = fine_seconds(s.time) + ", step " + format_count(s.step);
   QString rows = row("at", text(when + count_of_micro_batch(scene, s)));
   rows += row("op", text(step.op.str() + kind));
+  if (!step.module.empty()) rows += row("module", text(step.module));
   rows += row("phase", text(std::string(name_of(step.phase)) + (step.recompute ? ", recomputed" : "")));
   rows += row("takes", text(format_seconds(s.seconds)));
   return rows + row("live", text(format_bytes(total(scene.main.program->live[static_cast<size_t>(s.step)]))));

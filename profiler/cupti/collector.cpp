@@ -12,10 +12,12 @@
 
 #include "base/clock.h"
 #include "base/cuda_library.h"
+#include "profiler/cupti/callbacks.h"
 #include "profiler/cupti/decoder.h"
 #include "profiler/cupti/journal.h"
 #include "profiler/cupti/memory_calls.h"
 #include "profiler/cupti/memory_sampler.h"
+#include "profiler/cupti/op_names.h"
 #include "profiler/cupti/record_file.h"
 
 namespace tidemark {
@@ -30,8 +32,6 @@ struct Cupti {
   decltype(&cuptiActivityFlushAll) flush = nullptr;
   decltype(&cuptiActivityGetNextRecord) next_record = nullptr;
   decltype(&cuptiActivityGetNumDroppedRecords) dropped = nullptr;
-  decltype(&cuptiActivityPushExternalCorrelationId) push = nullptr;
-  decltype(&cuptiActivityPopExternalCorrelationId) pop = nullptr;
   decltype(&cuptiGetResultString) result_string = nullptr;
   decltype(&cuptiGetVersion) version = nullptr;
   decltype(&cuptiGetCallbackName) callback_name = nullptr;  ///< may be null
@@ -52,8 +52,6 @@ struct Cupti {
     find(flush, "cuptiActivityFlushAll");
     find(next_record, "cuptiActivityGetNextRecord");
     find(dropped, "cuptiActivityGetNumDroppedRecords");
-    find(push, "cuptiActivityPushExternalCorrelationId");
-    find(pop, "cuptiActivityPopExternalCorrelationId");
     find(result_string, "cuptiGetResultString");
     find(version, "cuptiGetVersion");
     library.find(callback_name, "cuptiGetCallbackName");
@@ -113,11 +111,11 @@ struct CudaCollector::State {
   uint32_t version = 0;                                          ///< of CUPTI
   bool recording = false;
   MemorySampler sampler;
+  CuptiCallbacks callbacks;
   MemoryCalls calls{[this](const CudaEvent& e) { add(e); },
-                    [this](const char* name) {
-                      const std::lock_guard lock(mutex);
-                      return log.intern(name);
-                    }};
+                    [this](const char* name) { return intern(name); }};
+  OpNames ops{callbacks, [this](const CudaEvent& e) { add(e); },
+              [this](const char* name) { return intern(name); }};
   std::thread flusher;
   std::condition_variable changed;
 
@@ -183,6 +181,11 @@ struct CudaCollector::State {
     log.add(e);
   }
 
+  uint32_t intern(const char* name) {
+    const std::lock_guard lock(mutex);
+    return log.intern(name);
+  }
+
   /// With the mutex.
   void keep() {
     try {
@@ -242,7 +245,9 @@ std::string CudaCollector::start(const Options& options, const nlohmann::json& m
       if (std::string why = s.enable(kind); !why.empty()) return why;
   nlohmann::json begin = metadata;
   begin["unix_offset_ns"] = unix_offset_ns();
-  if (const std::string why = s.calls.start(library); !why.empty()) begin["mapped_memory_unseen"] = why;
+  if (std::string why = s.ops.start(library); !why.empty()) return why;
+  s.callbacks.start(library);
+  if (const std::string why = s.calls.start(s.callbacks); !why.empty()) begin["mapped_memory_unseen"] = why;
   s.journal.open(options.journal, begin);
   s.recording = true;
   s.flusher = std::thread([&s] { s.flush_now_and_then(); });
@@ -266,28 +271,31 @@ std::string CudaCollector::stop() {
   s.changed.notify_all();
   s.flusher.join();
   s.sampler.stop();
-  s.calls.stop();
+  s.callbacks.stop();
   const int64_t offset = unix_offset_ns();
   s.cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
   for (const CUpti_ActivityKind kind : kMemoryKinds) s.cupti.disable(kind);
   for (const CUpti_ActivityKind kind : kWorkKinds) s.cupti.disable(kind);
+  nlohmann::json end = {{"unix_offset_ns", offset}};
+  if (const std::string why = s.ops.graphs_unseen(); !why.empty()) end["graph_ops_unseen"] = why;
   const std::lock_guard lock(s.mutex);
   s.keep();
+  end["dropped_records"] = s.dropped;
   try {
-    if (s.failure.empty()) s.journal.finish({{"unix_offset_ns", offset}, {"dropped_records", s.dropped}});
+    if (s.failure.empty()) s.journal.finish(end);
   } catch (const std::exception& e) {
     s.failure = e.what();
   }
   return s.failure;
 }
 
-void CudaCollector::push_id(uint64_t id) {
-  if (state().recording) state().cupti.push(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, id);
-}
-
-void CudaCollector::pop_id() {
-  uint64_t last = 0;
-  if (state().recording) state().cupti.pop(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, &last);
+void CudaCollector::set_current_op(const CurrentOp* op) {
+  State& s = state();
+  {
+    const std::lock_guard lock(s.mutex);
+    if (!s.recording) return;
+  }
+  s.ops.set(op);
 }
 
 }  // namespace tidemark

@@ -1,9 +1,10 @@
 // Records what a CUDA program does, within it, by CUPTI's Activity API.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+
+#include "base/current_op.h"
 
 namespace tidemark {
 
@@ -25,9 +26,8 @@ class CudaCollector {
   /// Takes what CUPTI still holds and ends the recording. Returns why it is not whole; empty: it is.
   std::string stop();
 
-  /// Between them, what the calling thread starts belongs to `id`.
-  void push_id(uint64_t id);
-  void pop_id();
+  /// From here on the calling thread starts things for `op`; null: for none.
+  void set_current_op(const CurrentOp* op);
 
  private:
   CudaCollector() = default;

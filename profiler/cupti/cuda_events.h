@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "base/category.h"
 
 namespace tidemark {
 
@@ -22,22 +23,26 @@ struct CudaEvent {
     call,         ///< of the CUDA API; what it starts has its correlation
     range_begin,  ///< NVTX
     range_end,
-    external,  ///< a correlation belongs to an id of the caller's
-    in_use,    ///< the driver says how many bytes of a device's memory are
-    pool,      ///< how much a memory pool (cudaMallocAsync) has of a device's memory
+    named_op,    ///< of the caller's (base/current_op.h), by its id, once
+    external,    ///< a correlation belongs to a named op
+    graph_node,  ///< a node of a CUDA graph belongs to a named op
+    in_use,      ///< the driver says how many bytes of a device's memory are
+    pool,        ///< how much a memory pool (cudaMallocAsync) has of a device's memory
   };
   enum Space : uint8_t { device_memory, managed, pinned, other };
 
   Kind kind = kernel;
-  Space space = device_memory;  ///< of memory
+  Space space = device_memory;   ///< of memory
+  Phase phase = Phase::forward;  ///< of a named op
   uint32_t device = 0, stream = 0, thread = 0;
   uint32_t correlation = 0;
-  uint32_t name = 0;  ///< of kernels, ranges, and memory (the library that asked for it); 0: none
+  uint32_t name = 0;  ///< of kernels, ranges, ops, and memory (the library that asked for it); 0: none
   int64_t start_ns = 0, end_ns = 0;
-  uint64_t id = 0;       ///< of a range, or the caller's; of memory its pool; of a pool see `bytes`
-  uint64_t address = 0;  ///< of memory, or a pool
-  int64_t bytes =
-      0;  ///< of memory, copies and sets; in use; of a pool, which keeps up to `id` if nobody uses it
+  uint64_t id = 0;       ///< of a range, or a named op; of memory its pool; of a pool see `bytes`
+  uint64_t address = 0;  ///< of memory, or a pool; of kernels, copies, sets: the graph's node, 0: none
+  /// Of memory, copies and sets; in use; of a pool, which keeps up to `id` if nobody uses it; of a named op
+  /// its step.
+  int64_t bytes = 0;
 
   bool is_work() const { return kind == kernel || kind == copy || kind == set; }
   bool is_memory() const { return kind == allocate || kind == release; }
@@ -47,8 +52,7 @@ struct CudaEvent {
 class Snapshot;
 
 struct CudaTraceOptions {
-  std::map<uint64_t, std::string> external = {};  ///< names of the callers' ids
-  const Snapshot* snapshot = nullptr;             ///< of PyTorch's allocator in this process
+  const Snapshot* snapshot = nullptr;  ///< of PyTorch's allocator in this process
 };
 
 /// All events of one process.
@@ -78,8 +82,8 @@ class CudaEventLog {
   Waits waits() const;
 
   /// Writes what happened on a device as one training step: a step of the program for each kernel, copy and
-  /// set, and for memory operations between them. A step's module is its id's name in `external`, else the
-  /// NVTX ranges that were open in the thread that started it. With a snapshot, the allocations that are
+  /// set, and for memory operations between them. A step's module is the named op that started it, else the
+  /// NVTX ranges that were open in the thread that did. With a snapshot, the allocations that are
   /// its allocator's segments are replaced by what the allocator made of them. Throws Error, also where the
   /// snapshot is not of this process.
   void write_trace(const std::string& path, uint32_t device, nlohmann::json metadata,

@@ -92,10 +92,7 @@ class TraceBuilder {
   TraceBuilder(const CudaEventLog& log, uint32_t device, const CudaTraceOptions& options)
       : log_(log), device_(device), events_(log.events()) {
     std::ranges::stable_sort(events_, {}, &CudaEvent::start_ns);
-    for (const CudaEvent& e : events_)
-      if (e.kind == CudaEvent::external)
-        if (const auto it = options.external.find(e.id); it != options.external.end())
-          modules_[e.correlation] = it->second;
+    find_ops();
     find_most_used();
     find_lives();
     if (options.snapshot && !options.snapshot->events(device).empty()) {
@@ -124,6 +121,11 @@ class TraceBuilder {
     return std::move(recording_);
   }
 
+  /// Named ops that started something on the device.
+  int64_t named_ops() const {
+    return std::ranges::count_if(ops_, [](const auto& op) { return op.second.is_used; });
+  }
+
   /// The step at which the driver said most was in use: exactly what was allocated then lives at it.
   int64_t most_used_step() const { return most_used_step_; }
 
@@ -140,6 +142,12 @@ class TraceBuilder {
   }
 
  private:
+  struct NamedOp {
+    Name name;  ///< with its step
+    Phase phase = Phase::forward;
+    bool is_used = false;
+  };
+
   static constexpr size_t kElsewhere = SIZE_MAX;         ///< no memory, or another device's
   static constexpr size_t kBefore = SIZE_MAX - 1;        ///< of memory that nobody was seen to allocate
   static constexpr uint64_t kPools = uint64_t{1} << 61;  ///< above all addresses; each has 1 << kPoolBits
@@ -177,12 +185,41 @@ class TraceBuilder {
     }
   }
 
-  std::string module_of(const CudaEvent& e) const {
+  /// CUPTI may hand over what says it in any order.
+  void find_ops() {
+    for (const CudaEvent& e : events_) {
+      if (e.kind == CudaEvent::external) op_of_call_[e.correlation] = e.id;
+      if (e.kind == CudaEvent::graph_node) op_of_node_[e.address] = e.id;
+      if (e.kind != CudaEvent::named_op) continue;
+      const Name name = log_.name(e.name);
+      ops_[e.id] = {e.bytes < 0 ? name : Name::numbered(name, static_cast<int32_t>(e.bytes)), e.phase};
+    }
+  }
+
+  /// Null: nobody named it. A graph has one call for all of it, so what its nodes say comes first.
+  NamedOp* op_of(const CudaEvent& e) {
+    uint64_t id = 0;
+    if (const auto node = op_of_node_.find(e.address); e.is_work() && node != op_of_node_.end())
+      id = node->second;
+    else if (const auto call = op_of_call_.find(e.correlation); call != op_of_call_.end())
+      id = call->second;
+    const auto op = ops_.find(id);
+    return op == ops_.end() ? nullptr : &op->second;
+  }
+
+  std::string module_of(const CudaEvent& e) {
+    if (const NamedOp* op = op_of(e)) return op->name;
     const auto known = modules_.find(e.correlation);
     return known == modules_.end() ? ranges_.deepest_path() : known->second;
   }
 
   void add_work(const CudaEvent& e) {
+    step_ = {};
+    if (NamedOp* op = op_of(e)) {
+      op->is_used = true;
+      recording_.begin_step({label(log_, e), op->name, op->phase}, {e.start_ns, e.end_ns});
+      return;
+    }
     std::string module = module_of(e);
     Phase phase = phase_of(module);
     if (module.empty() && allocator_)
@@ -194,7 +231,6 @@ class TraceBuilder {
         }
     recording_.begin_step({label(log_, e), module.empty() ? "(no range)" : module, phase},
                           {e.start_ns, e.end_ns});
-    step_ = {};
   }
 
   void add_memory(const CudaEvent& e, size_t life) {
@@ -295,6 +331,9 @@ class TraceBuilder {
   const CudaEventLog& log_;
   uint32_t device_;
   std::vector<CudaEvent> events_;                      ///< by time
+  std::unordered_map<uint64_t, NamedOp> ops_;          ///< by id
+  std::unordered_map<uint32_t, uint64_t> op_of_call_;  ///< by correlation
+  std::unordered_map<uint64_t, uint64_t> op_of_node_;
   std::unordered_map<uint32_t, std::string> modules_;  ///< by correlation
   std::unordered_map<uint32_t, int64_t> started_ns_;   ///< by correlation
   std::vector<HeldRange> lives_;                       ///< of the device's allocations
@@ -323,6 +362,7 @@ void CudaEventLog::write_trace(const std::string& path, uint32_t device, nlohman
                    {"pinned_peak_bytes", pinned_peak_bytes()}});
   if (const Waits all = waits(); all.count > 0)
     metadata.update({{"waits", all.count}, {"wait_seconds", all.seconds}});
+  if (builder.named_ops() > 0) metadata["named_ops"] = builder.named_ops();
   const CudaEvent *first = nullptr, *most = nullptr;  // samples of the memory that is in use
   for (const CudaEvent& e : events_) {
     if (e.kind != CudaEvent::in_use || e.device != device) continue;

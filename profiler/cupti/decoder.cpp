@@ -30,6 +30,7 @@ CudaEvent work(CudaEvent::Kind kind, const Record& r) {
   e.device = r.deviceId;
   e.stream = r.streamId;
   e.correlation = r.correlationId;
+  e.address = r.graphNodeId;
   e.start_ns = static_cast<int64_t>(r.start);
   e.end_ns = static_cast<int64_t>(r.end);
   return e;
@@ -163,6 +164,7 @@ bool decode(const CUpti_Activity& record, CudaEventLog& log, uint32_t version) {
     }
     case CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION: {
       const auto& r = as<CUpti_ActivityExternalCorrelation>(record);
+      if (r.externalKind != kOpCorrelation) return false;  // another profiler's, as PyTorch's own
       CudaEvent e;
       e.kind = CudaEvent::external;
       e.correlation = r.correlationId;

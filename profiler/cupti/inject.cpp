@@ -64,6 +64,17 @@ void finish() {
 }  // namespace
 }  // namespace tidemark
 
+/// What the program's executor calls (base/current_op.h). Whether it can be recorded or not, the program goes
+/// on.
+extern "C" __attribute__((visibility("default"))) void tidemark_set_current_op(
+    const tidemark::CurrentOp* op) {
+  try {
+    tidemark::CudaCollector::instance().set_current_op(op);
+  } catch (const std::exception& e) {
+    tidemark::complain(std::string("cannot keep an op's name: ") + e.what());
+  }
+}
+
 /// What the driver calls when the program first uses CUDA. 1: all is well, which a program that cannot be
 /// recorded is, too.
 extern "C" __attribute__((visibility("default"))) int InitializeInjection() {

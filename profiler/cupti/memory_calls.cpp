@@ -8,14 +8,15 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/cuda_library.h"
+#include "profiler/cupti/callbacks.h"
 
 namespace tidemark {
 namespace {
 
-constexpr std::array kCalls = {CUPTI_DRIVER_TRACE_CBID_cuMemCreate, CUPTI_DRIVER_TRACE_CBID_cuMemRelease,
-                               CUPTI_DRIVER_TRACE_CBID_cuMemMap, CUPTI_DRIVER_TRACE_CBID_cuMemUnmap,
-                               CUPTI_DRIVER_TRACE_CBID_cuMemRetainAllocationHandle};
+constexpr CUpti_CallbackId kCalls[] = {CUPTI_DRIVER_TRACE_CBID_cuMemCreate,
+                                       CUPTI_DRIVER_TRACE_CBID_cuMemRelease, CUPTI_DRIVER_TRACE_CBID_cuMemMap,
+                                       CUPTI_DRIVER_TRACE_CBID_cuMemUnmap,
+                                       CUPTI_DRIVER_TRACE_CBID_cuMemRetainAllocationHandle};
 
 /// The innermost library on the stack that is neither ours nor CUDA's; null: there is none.
 const char* asking_library() {
@@ -42,38 +43,20 @@ const Parameters& as(const void* parameters) {
 
 }  // namespace
 
-std::string MemoryCalls::start(const CudaLibrary& cupti) {
-  decltype(&cuptiSubscribe) subscribe = nullptr;
-  decltype(&cuptiEnableCallback) enable = nullptr;
-  if (!cupti.find(subscribe, "cuptiSubscribe") || !cupti.find(enable, "cuptiEnableCallback") ||
-      !cupti.find(unsubscribe_, "cuptiUnsubscribe"))
-    return "libcupti.so has no callbacks";
+std::string MemoryCalls::start(CuptiCallbacks& callbacks) {
   asking_library();  // the first one loads what it takes
-  if (subscribe(&subscriber_, called, this) != CUPTI_SUCCESS) return "another profiler has CUPTI's callbacks";
-  for (const auto call : kCalls)
-    if (enable(1, subscriber_, CUPTI_CB_DOMAIN_DRIVER_API, call) != CUPTI_SUCCESS) {
-      stop();
-      return "CUPTI does not tell of all of them";
-    }
-  return {};
-}
-
-void MemoryCalls::stop() {
-  if (subscriber_) unsubscribe_(subscriber_);
-  subscriber_ = nullptr;
+  return callbacks.follow(CUPTI_CB_DOMAIN_DRIVER_API, kCalls, [this](CUpti_CallbackId id, const void* data) {
+    called(id, as<CUpti_CallbackData>(data));
+  });
 }
 
 /// What goes is told of before it does, what comes after it has: another thread may get the same handle or
 /// address in between.
-void CUPTIAPI MemoryCalls::called(void* self, CUpti_CallbackDomain domain, CUpti_CallbackId id,
-                                  const void* data) {
-  if (domain != CUPTI_CB_DOMAIN_DRIVER_API) return;
-  const auto& call = as<CUpti_CallbackData>(data);
-  auto& calls = *static_cast<MemoryCalls*>(self);
+void MemoryCalls::called(CUpti_CallbackId id, const CUpti_CallbackData& call) {
   if (call.callbackSite == CUPTI_API_ENTER)
-    calls.before(id, call.functionParams);
+    before(id, call.functionParams);
   else if (as<CUresult>(call.functionReturnValue) == CUDA_SUCCESS)
-    calls.after(id, call.functionParams);
+    after(id, call.functionParams);
 }
 
 void MemoryCalls::before(CUpti_CallbackId id, const void* parameters) {

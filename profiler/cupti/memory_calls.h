@@ -10,7 +10,7 @@
 
 namespace tidemark {
 
-class CudaLibrary;
+class CuptiCallbacks;
 
 class MemoryCalls {
  public:
@@ -20,20 +20,17 @@ class MemoryCalls {
   MemoryCalls(MappedMemory::Sink sink, Intern intern)
       : intern_(std::move(intern)), memory_(std::move(sink)) {}
 
-  /// Returns why not; empty: it follows them. CUPTI has one subscriber at a time.
-  std::string start(const CudaLibrary& cupti);
-  void stop();
+  /// Returns why not; empty: it follows them, until the callbacks stop.
+  std::string start(CuptiCallbacks& callbacks);
 
  private:
-  static void CUPTIAPI called(void* self, CUpti_CallbackDomain domain, CUpti_CallbackId id, const void* data);
+  void called(CUpti_CallbackId id, const CUpti_CallbackData& call);
   void before(CUpti_CallbackId id, const void* parameters);
   void after(CUpti_CallbackId id, const void* parameters);
 
   Intern intern_;
   std::mutex mutex_;
   MappedMemory memory_;
-  CUpti_SubscriberHandle subscriber_ = nullptr;
-  decltype(&cuptiUnsubscribe) unsubscribe_ = nullptr;
 };
 
 }  // namespace tidemark

@@ -168,9 +168,11 @@ class Exporter {
         stretches.back().first + static_cast<int32_t>(stretches.back().begins.size()) != run.first)
       stretches.push_back({run.first, {}, 0});
     Stretch& stretch = stretches.back();
+    const bool has_ops = trace_.metadata().contains("named_ops");
     for (size_t i = 0; i < times.size(); ++i) {
       const size_t step = static_cast<size_t>(run.first) + i;
       const ProgramStep& s = trace_.program()[step];
+      if (has_ops && (i == 0 || !is_same_op(s, trace_.program()[step - 1]))) put_named_op(times, i, step);
       begin_slice(s.op, name_of(s.phase), track_of(s.phase), times[i].start_ns, times[i].end_ns)
           << R"("kind":)" << Quoted{s.kind} << R"(,"module":)" << Quoted{s.module} << R"(,"training_step":)"
           << run.training_step;
@@ -184,6 +186,23 @@ class Exporter {
       stretch.begins.push_back(times[i].start_ns);
     }
     stretch.end = times.back().end_ns;
+  }
+
+  static bool is_same_op(const ProgramStep& a, const ProgramStep& b) {
+    return a.module == b.module && a.phase == b.phase;
+  }
+
+  /// Of a recording whose program named its ops: a slice around what one started, which viewers show below
+  /// it. `i` of `times` is its first step.
+  void put_named_op(const std::vector<TimeSpan>& times, size_t i, size_t step) {
+    const std::vector<ProgramStep>& program = trace_.program();
+    const ProgramStep& s = program[step];
+    size_t last = i;
+    while (last + 1 < times.size() && is_same_op(program[step + (last + 1 - i)], s)) ++last;
+    if (times[last].end_ns == times[i].start_ns) return;  // memory operations alone
+    begin_slice(s.module, "op", track_of(s.phase), times[i].start_ns, times[last].end_ns)
+        << R"("op":)" << Quoted{s.module} << "}";
+    end_event();
   }
 
   void put_counters(int64_t time, const CategoryBytes& bytes) {

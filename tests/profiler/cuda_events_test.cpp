@@ -5,6 +5,7 @@
 
 #include "base/live_bytes.h"
 #include "profiler/attribution.h"
+#include "profiler/export/chrome_trace.h"
 #include "profiler/report.h"
 #include "tests/scratch.h"
 
@@ -52,8 +53,8 @@ CudaEvent call(int64_t time, uint32_t correlation, uint32_t thread) {
 
 class CudaEventsTest : public ScratchTest {
  protected:
-  Trace written(uint32_t device = 0, const std::map<uint64_t, std::string>& external = {}) const {
-    log_.write_trace(path("run.tide"), device, {{"model", "program"}}, {.external = external});
+  Trace written(uint32_t device = 0) const {
+    log_.write_trace(path("run.tide"), device, {{"model", "program"}});
     return Trace(path("run.tide"));
   }
   CudaEventLog log_;
@@ -150,15 +151,114 @@ TEST_F(CudaEventsTest, ModulesAreTheRangesOfTheStartingThread) {
   EXPECT_EQ(trace.program_times(0)[3].end_ns, 60);
 }
 
-TEST_F(CudaEventsTest, IdsOfTheCallersNameWhatTheyStarted) {
-  CudaEvent external;
-  external.kind = CudaEvent::external;
-  external.correlation = 5;
-  external.id = 42;
+CudaEvent named_op(uint64_t id, uint32_t name, int32_t step, Phase phase) {
+  CudaEvent e;
+  e.kind = CudaEvent::named_op;
+  e.id = id;
+  e.name = name;
+  e.bytes = step;
+  e.phase = phase;
+  return e;
+}
+CudaEvent external(uint32_t correlation, uint64_t id) {
+  CudaEvent e;
+  e.kind = CudaEvent::external;
+  e.correlation = correlation;
+  e.id = id;
+  return e;
+}
+CudaEvent graph_node(uint64_t node, uint64_t id) {
+  CudaEvent e;
+  e.kind = CudaEvent::graph_node;
+  e.address = node;
+  e.id = id;
+  return e;
+}
+CudaEvent work_of_node(int64_t start, int64_t end, uint32_t correlation, uint32_t name, uint64_t node) {
+  CudaEvent e = work(start, end, correlation, name);
+  e.address = node;
+  return e;
+}
+
+/// Launched one by one, an op's work has a correlation; in a graph, which has one for all, a node.
+TEST_F(CudaEventsTest, OpsHaveWhatTheyStarted) {
+  const uint32_t up = log_.intern("layers.0.mlp.up"), load = log_.intern("(upload)");
+  const uint32_t gemm = log_.intern("gemm"), other = log_.intern("other"), train = log_.intern("train");
+  log_.add(range(CudaEvent::range_begin, 0, 1, 7, train));
   log_.add(memory(CudaEvent::allocate, 1, 0x1000, 64));
-  log_.add(work(2, 3, 5, log_.intern("k")));
-  log_.add(external);  // CUPTI may hand it over last
-  EXPECT_EQ(written(0, {{42, "layers.0.mlp"}}).program()[1].module, "layers.0.mlp");
+  for (const uint32_t correlation : {4u, 5u, 6u, 7u}) log_.add(call(2, correlation, 7));
+  log_.add(work(10, 20, 4, 0));
+  log_.add(work(20, 50, 5, gemm));
+  log_.add(work_of_node(50, 70, 6, gemm, 901));
+  log_.add(work_of_node(70, 71, 6, other, 902));
+  log_.add(work_of_node(71, 90, 6, gemm, 903));
+  log_.add(work(90, 91, 7, other));
+  // CUPTI may hand it over last.
+  log_.add(named_op(1, load, -1, Phase::prepare));
+  log_.add(named_op(2, up, 17, Phase::forward));
+  log_.add(named_op(3, up, 29, Phase::backward));
+  log_.add(named_op(4, train, 30, Phase::backward));  // starts nothing
+  log_.add(external(4, 1));
+  log_.add(external(5, 2));
+  log_.add(external(6, 1));  // of the launch of the graph
+  log_.add(graph_node(901, 2));
+  log_.add(graph_node(903, 3));
+  const Trace trace = written();
+  struct Row {
+    std::string kind, module;
+    Phase phase;
+    bool operator==(const Row&) const = default;
+  };
+  std::vector<Row> rows;
+  for (const ProgramStep& s : trace.program()) rows.push_back({s.kind, s.module, s.phase});
+  EXPECT_EQ(rows, (std::vector<Row>{{"memory operation", "train", Phase::forward},
+                                    {"memcpy", "(upload)", Phase::prepare},
+                                    {"gemm", "layers.0.mlp.up #17", Phase::forward},
+                                    {"gemm", "layers.0.mlp.up #17", Phase::forward},
+                                    {"other", "(upload)", Phase::prepare},
+                                    {"gemm", "layers.0.mlp.up #29", Phase::backward},
+                                    {"other", "train", Phase::forward}}));
+  EXPECT_EQ(trace.metadata()["named_ops"], 3);
+
+  const Attribution attribution = attribute(trace);
+  ASSERT_EQ(attribution.named_ops.size(), 3u);
+  EXPECT_EQ(attribution.named_ops[0].op, "layers.0.mlp.up");
+  EXPECT_EQ(attribution.named_ops[0].calls, 3);
+  EXPECT_DOUBLE_EQ(attribution.named_ops[0].seconds, 69e-9);
+  const nlohmann::json rows_of_json = report_json(trace, attribution)["named_ops"];
+  EXPECT_EQ(rows_of_json[1]["op"], "(upload)");
+  EXPECT_EQ(rows_of_json[1]["calls"], 2);
+  EXPECT_DOUBLE_EQ(rows_of_json[1]["seconds"], 11e-9);
+  std::ostringstream text;
+  print_report(text, trace, attribution);
+  EXPECT_THAT(text.str(), ::testing::ContainsRegex("time on the device, by op +launches +in all +share\n"
+                                                   "  layers.0.mlp.up +3 +0.1 us +85.2 %\n"));
+  std::istringstream lines(text.str());
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+
+  export_chrome_trace(trace, path("run.json"));
+  std::vector<std::tuple<std::string, double, double>> ops;
+  const auto exported = nlohmann::json::parse(bytes_of(path("run.json")));
+  for (const auto& event : exported["traceEvents"])
+    if (event.value("cat", "") == "op") ops.emplace_back(event["args"]["op"], event["ts"], event["dur"]);
+  EXPECT_EQ(ops, (std::vector<std::tuple<std::string, double, double>>{{"(upload)", 0.009, 0.01},
+                                                                       {"layers.0.mlp.up #17", 0.019, 0.05},
+                                                                       {"(upload)", 0.069, 0.001},
+                                                                       {"layers.0.mlp.up #29", 0.07, 0.019},
+                                                                       {"train", 0.089, 0.001}}));
+}
+
+TEST_F(CudaEventsTest, ProgramsThatNameNoOpsAreAsTheyWere) {
+  log_.add(memory(CudaEvent::allocate, 1, 0x1000, 64));
+  log_.add(work_of_node(10, 20, 4, log_.intern("gemm"), 901));
+  const Trace trace = written();
+  EXPECT_EQ(trace.program()[1].module, "(no range)");
+  EXPECT_FALSE(trace.metadata().contains("named_ops"));
+  std::ostringstream text;
+  print_report(text, trace, attribute(trace));
+  EXPECT_THAT(text.str(), ::testing::Not(::testing::HasSubstr("by op")));
+  export_chrome_trace(trace, path("run.json"));
+  EXPECT_THAT(bytes_of(path("run.json")), ::testing::Not(::testing::HasSubstr(R"("cat":"op")")));
 }
 
 TEST_F(CudaEventsTest, WaitsAreAddedUp) {

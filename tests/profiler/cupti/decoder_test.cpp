@@ -115,6 +115,7 @@ TEST(Decoder, Kernels) {
   r.deviceId = 1;
   r.streamId = 7;
   r.correlationId = 77;
+  r.graphNodeId = uint64_t{9} << 40;
   r.name = "_Z4gemmPf";
   CudaEventLog log;
   const CudaEvent e = decoded(r, log);
@@ -124,6 +125,7 @@ TEST(Decoder, Kernels) {
   EXPECT_EQ(e.device, 1u);
   EXPECT_EQ(e.stream, 7u);
   EXPECT_EQ(e.correlation, 77u);
+  EXPECT_EQ(e.address, uint64_t{9} << 40);
   EXPECT_EQ(log.name(e.name), "_Z4gemmPf");
   r.name = nullptr;
   EXPECT_EQ(log.name(decoded(r, log).name), "");
@@ -143,6 +145,7 @@ Record work_record(CUpti_ActivityKind kind) {
   r.deviceId = 3;
   r.streamId = 4;
   r.correlationId = 5;
+  r.graphNodeId = 6;
   return r;
 }
 
@@ -162,6 +165,7 @@ TEST(Decoder, CopiesAndSets) {
     EXPECT_EQ(e.device, 3u);
     EXPECT_EQ(e.stream, 4u);
     EXPECT_EQ(e.correlation, 5u);
+    EXPECT_EQ(e.address, 6u);
   }
 }
 
@@ -203,12 +207,15 @@ TEST(Decoder, CallsIdsAndSynchronisation) {
   EXPECT_EQ(e.correlation, 8u);
   CUpti_ActivityExternalCorrelation id = {};
   id.kind = CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION;
+  id.externalKind = kOpCorrelation;
   id.externalId = uint64_t{1} << 40;
   id.correlationId = 8;
   e = decoded(id, log);
   EXPECT_EQ(e.kind, CudaEvent::external);
   EXPECT_EQ(e.id, uint64_t{1} << 40);
   EXPECT_EQ(e.correlation, 8u);
+  id.externalKind = CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0;  // PyTorch's
+  EXPECT_FALSE(decode(reinterpret_cast<const CUpti_Activity&>(id), log, CUPTI_API_VERSION));
   CUpti_ActivitySynchronization wait = {};
   wait.kind = CUPTI_ACTIVITY_KIND_SYNCHRONIZATION;
   wait.start = 30;
@@ -356,8 +363,10 @@ TEST(Decoder, FieldsStayWhereTheyWere) {
   SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, start);
   SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, correlationId);
   SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, name);
+  SAME_PLACE(CUpti_ActivityKernel9, CUpti_ActivityKernel10, graphNodeId);
   SAME_PLACE(CUpti_ActivityMemcpy5, CUpti_ActivityMemcpy6, bytes);
   SAME_PLACE(CUpti_ActivityMemcpy5, CUpti_ActivityMemcpy6, correlationId);
+  SAME_PLACE(CUpti_ActivityMemcpy5, CUpti_ActivityMemcpy6, graphNodeId);
   SAME_PLACE(CUpti_ActivitySynchronization, CUpti_ActivitySynchronization2, end);
 #undef SAME_PLACE
 }

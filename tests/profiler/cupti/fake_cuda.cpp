@@ -26,7 +26,10 @@ int flushes = 0;    // that are done
 size_t used = 0;
 bool active = false;
 std::map<uint64_t, size_t> live;
-std::vector<CUpti_ActivityMemory4> records;
+struct Record {
+  alignas(8) char bytes[256];  // one of any kind
+};
+std::vector<Record> records;
 std::set<std::string> names;  // which records point to
 
 CUpti_BuffersCallbackRequestFunc requested = nullptr;
@@ -38,12 +41,19 @@ size_t lost = 0;  // records, not told of yet
 CUpti_CallbackFunc subscriber = nullptr;
 void* subscriber_data = nullptr;
 bool is_taken = false;  // the place of the subscriber, by another profiler
-std::set<CUpti_CallbackId> followed;
+std::set<std::pair<CUpti_CallbackDomain, CUpti_CallbackId>> followed;
+uint32_t correlation = 0;  // of the last launch
+thread_local std::vector<std::pair<CUpti_ExternalCorrelationKind, uint64_t>> external_ids;
 thread_local CUstreamCaptureMode capture_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+
+bool tells_of(CUpti_CallbackDomain domain, CUpti_CallbackId id) {
+  const std::lock_guard lock(mutex);
+  return subscriber && followed.contains({domain, id});
+}
 
 /// Tells the subscriber of a call, before and after it.
 void call(CUpti_CallbackId id, const void* parameters) {
-  if (!subscriber || !followed.contains(id)) return;
+  if (!tells_of(CUPTI_CB_DOMAIN_DRIVER_API, id)) return;
   CUresult result = CUDA_SUCCESS;
   CUpti_CallbackData data = {};
   data.functionParams = parameters;
@@ -52,6 +62,23 @@ void call(CUpti_CallbackId id, const void* parameters) {
     data.callbackSite = site;
     subscriber(subscriber_data, CUPTI_CB_DOMAIN_DRIVER_API, id, &data);
   }
+}
+
+/// Tells the subscriber of a node of a graph, whose handle is its number.
+void tell_of_node(CUpti_CallbackId id, uint64_t node, uint64_t original) {
+  if (!tells_of(CUPTI_CB_DOMAIN_RESOURCE, id)) return;
+  CUpti_GraphData graph = {};
+  graph.node = reinterpret_cast<CUgraphNode>(node);
+  graph.originalNode = reinterpret_cast<CUgraphNode>(original);
+  CUpti_ResourceData data = {};
+  data.resourceDescriptor = &graph;
+  subscriber(subscriber_data, CUPTI_CB_DOMAIN_RESOURCE, id, &data);
+}
+
+template <typename Any>
+void add(const Any& record) {
+  static_assert(sizeof record <= sizeof(Record));
+  std::memcpy(records.emplace_back().bytes, &record, sizeof record);
 }
 
 void record(CUpti_ActivityMemoryOperationType type, uint64_t address, size_t bytes, const char* source) {
@@ -63,7 +90,7 @@ void record(CUpti_ActivityMemoryOperationType type, uint64_t address, size_t byt
   r.bytes = bytes;
   r.timestamp = clock_ns ? clock_ns() : 0;
   r.source = sources && source ? names.insert(source).first->c_str() : nullptr;
-  records.push_back(r);
+  add(r);
 }
 
 }  // namespace
@@ -130,6 +157,35 @@ void fake_lose(size_t records_lost) {
   const std::lock_guard lock(mutex);
   lost += records_lost;
 }
+/// Launches a kernel; `node`: of the graph that is launched, else 0.
+void fake_launch(const char* kernel, uint64_t node) {
+  const std::lock_guard lock(mutex);
+  CUpti_ActivityKernel9 r = {};
+  r.kind = CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL;
+  r.name = names.insert(kernel).first->c_str();
+  r.start = clock_ns ? clock_ns() : 1;
+  r.end = r.start + 100;
+  r.correlationId = ++correlation;
+  r.graphNodeId = node;
+  add(r);
+  if (external_ids.empty()) return;
+  CUpti_ActivityExternalCorrelation e = {};
+  e.kind = CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION;
+  e.externalKind = external_ids.back().first;
+  e.externalId = external_ids.back().second;
+  e.correlationId = correlation;
+  add(e);
+}
+void fake_add_node(uint64_t node) {
+  tell_of_node(CUPTI_CBID_RESOURCE_GRAPHNODE_CREATED, node, 0);
+}
+void fake_clone_node(uint64_t original, uint64_t node) {
+  tell_of_node(CUPTI_CBID_RESOURCE_GRAPHNODE_CLONED, node, original);
+}
+/// Whether anybody follows graphs, or has a correlation in this thread.
+int fake_is_asked_for_ops() {
+  return tells_of(CUPTI_CB_DOMAIN_RESOURCE, CUPTI_CBID_RESOURCE_GRAPHNODE_CREATED) || !external_ids.empty();
+}
 /// Another profiler comes first.
 void fake_subscribe() {
   is_taken = true;
@@ -187,8 +243,10 @@ CUptiResult cuptiUnsubscribe(CUpti_SubscriberHandle) {
   subscriber = nullptr;
   return CUPTI_SUCCESS;
 }
-CUptiResult cuptiEnableCallback(uint32_t, CUpti_SubscriberHandle, CUpti_CallbackDomain, CUpti_CallbackId id) {
-  followed.insert(id);
+CUptiResult cuptiEnableCallback(uint32_t, CUpti_SubscriberHandle, CUpti_CallbackDomain domain,
+                                CUpti_CallbackId id) {
+  const std::lock_guard lock(mutex);
+  followed.emplace(domain, id);
   return CUPTI_SUCCESS;
 }
 CUptiResult cuptiGetVersion(uint32_t* version) {
@@ -243,10 +301,18 @@ CUptiResult cuptiActivityGetNumDroppedRecords(CUcontext, uint32_t, size_t* dropp
   *dropped = std::exchange(lost, 0);
   return CUPTI_SUCCESS;
 }
-CUptiResult cuptiActivityPushExternalCorrelationId(CUpti_ExternalCorrelationKind, uint64_t) {
+CUptiResult cuptiActivityPushExternalCorrelationId(CUpti_ExternalCorrelationKind kind, uint64_t id) {
+  external_ids.emplace_back(kind, id);
   return CUPTI_SUCCESS;
 }
-CUptiResult cuptiActivityPopExternalCorrelationId(CUpti_ExternalCorrelationKind, uint64_t*) {
+CUptiResult cuptiActivityPopExternalCorrelationId(CUpti_ExternalCorrelationKind kind, uint64_t* last) {
+  if (external_ids.empty() || external_ids.back().first != kind) return CUPTI_ERROR_QUEUE_EMPTY;
+  *last = external_ids.back().second;
+  external_ids.pop_back();
+  return CUPTI_SUCCESS;
+}
+CUptiResult cuptiGetGraphNodeId(CUgraphNode node, uint64_t* id) {
+  *id = reinterpret_cast<uint64_t>(node);
   return CUPTI_SUCCESS;
 }
 CUptiResult cuptiGetResultString(CUptiResult, const char** text) {

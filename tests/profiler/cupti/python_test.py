@@ -70,6 +70,27 @@ memory.event("free_completed", 0x7f0000000000, 3 << 20)
 print("trained")
 """
 
+OPS = """
+import ctypes, os, threading
+inject = ctypes.CDLL(os.environ["CUDA_INJECTION64_PATH"])
+driver = memory.driver
+
+class Op(ctypes.Structure):
+    _fields_ = ("name", ctypes.c_char_p), ("step", ctypes.c_int32), ("phase", ctypes.c_uint8)
+
+def tell(name=None, step=-1, phase=0):
+    inject.tidemark_set_current_op(ctypes.byref(Op(name, step, phase)) if name else None)
+
+def launch(kernel, node=0):
+    driver.fake_launch(kernel, ctypes.c_uint64(node))
+
+def add(node):
+    driver.fake_add_node(ctypes.c_uint64(node))
+
+def clone(original, node):
+    driver.fake_clone_node(ctypes.c_uint64(original), ctypes.c_uint64(node))
+"""
+
 
 class PythonTest(unittest.TestCase):
     def setUp(self):
@@ -129,6 +150,103 @@ driver.fake_wait()
         modules = {row["module"]: row["bytes"] for row in report["modules"]}
         libraries = [module for module in modules if module.startswith("(libffi") or module.startswith("(_ctypes")]
         self.assertEqual([modules[module] for module in libraries], [60 * MIB], modules)  # at the peak
+
+    def launches(self):
+        """Of each kernel of the trace: name, module, phase."""
+        subprocess.run([TIDEMARK, "export", "run.tide", "--out", "run.json"], cwd=self.folder, capture_output=True, check=True)
+        events = json.loads((self.folder / "run.json").read_text())["traceEvents"]
+        return [(e["name"], e["args"]["module"], e["cat"]) for e in events if e["ph"] == "X" and e["name"].startswith("kernel")]
+
+    def test_ops_have_their_kernels(self):
+        """Of launches one by one, and of a graph: captured, copied twice, launched when no op is current."""
+        ops = """
+tell(b"(upload)")
+launch(b"kernel_a")
+tell(b"layers.0.up", 3, 1)
+for node, kernel in enumerate((b"kernel_b", b"kernel_c"), 10):
+    launch(kernel)
+    add(node)
+tell(b"layers.0.up_grad", 9, 2)
+launch(b"kernel_d")
+add(12)
+tell()
+add(13)
+launch(b"kernel_e")
+for node in 10, 11, 12, 13:
+    clone(node, node + 90)
+    clone(node + 90, node + 190)
+for node, kernel in enumerate((b"kernel_b", b"kernel_c", b"kernel_d", b"kernel_e"), 200):
+    launch(kernel, node)
+"""
+        done = self.profile(TRAIN + OPS + ops, "--no-pytorch")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        up, down, rest = ("layers.0.up #3", "forward"), ("layers.0.up_grad #9", "backward"), ("(no range)", "forward")
+        self.assertEqual(self.launches(), [("kernel_a", "(upload)", "prepare"), ("kernel_b", *up), ("kernel_c", *up),
+                                           ("kernel_d", *down), ("kernel_e", *rest), ("kernel_b", *up),
+                                           ("kernel_c", *up), ("kernel_d", *down), ("kernel_e", *rest)])
+        self.assertEqual(self.report()["metadata"]["named_ops"], 3)
+        self.assertEqual({row["op"] for row in self.report()["named_ops"]},
+                         {"(upload)", "layers.0.up", "layers.0.up_grad", "(no range)"})
+        self.assertIn("\ntime on the device, by op ", done.stdout)
+        # In the file each name is once, whatever it launched.
+        self.assertEqual((self.folder / "run.tide").read_bytes().count(b"layers.0.up_grad"), 1)
+
+    def test_ops_of_several_threads(self):
+        """Each has its own op; all of them name a common one, too."""
+        ops = """
+start = threading.Barrier(4)
+def work(thread):
+    start.wait()
+    for i in range(200):
+        tell(b"thread.%d" % thread, i % 10, 1)
+        launch(b"kernel_%d" % thread)
+        add(1 + thread * 1000 + i)
+        tell(b"common", 0, 1)
+        launch(b"kernel_common")
+        tell()
+        clone(1 + thread * 1000 + i, 100001 + thread * 1000 + i)
+        launch(b"kernel_%d" % thread, 100001 + thread * 1000 + i)
+threads = [threading.Thread(target=work, args=(t,)) for t in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+        done = self.profile(TRAIN + OPS + ops, "--no-pytorch")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        launches = self.launches()
+        expected = [("kernel_common", "common #0", "forward")] * 800
+        for thread in range(4):
+            expected += [(f"kernel_{thread}", f"thread.{thread} #{i % 10}", "forward") for i in range(200)] * 2
+        self.assertEqual(sorted(launches), sorted(expected))
+        self.assertEqual(self.report()["metadata"]["named_ops"], 41)
+
+    def test_programs_that_name_no_ops_are_not_asked(self):
+        ops = """
+launch(b"kernel_a")
+add(1)
+clone(1, 2)
+launch(b"kernel_a", 2)
+assert driver.fake_is_asked_for_ops() == 0
+tell()
+assert driver.fake_is_asked_for_ops() == 0
+"""
+        done = self.profile(TRAIN + OPS + ops, "--no-pytorch")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self.launches(), [("kernel_a", "(no range)", "forward")] * 2)
+        self.assertNotIn("named_ops", self.report()["metadata"])
+        self.assertNotIn("by op", done.stdout)
+
+    def test_where_another_profiler_runs_graphs_have_no_ops(self):
+        ops = """
+tell(b"up", 3, 1)
+launch(b"kernel_a")
+add(1)
+tell()
+launch(b"kernel_a", 1)
+"""
+        done = self.profile("import ctypes; ctypes.CDLL('libcuda.so.1').fake_subscribe()\n" + TRAIN + OPS + ops, "--no-pytorch")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("CUDA graphs have no ops: another profiler has CUPTI's callbacks\n", done.stdout)
+        self.assertEqual(self.launches(), [("kernel_a", "up #3", "forward"), ("kernel_a", "(no range)", "forward")])
 
     def test_records_are_kept_for_who_develops_this(self):
         os.environ["TIDEMARK_INJECT_RECORDS"] = "1"
