@@ -13,11 +13,11 @@ struct Problem {
   std::vector<int32_t> cu_seqlens;
   bool bias = true;
   DType dtype = DType::f32;
+  int64_t first = 3, beyond = 2;  ///< columns of x around those of the op
 };
 
-constexpr int64_t kFirst = 3;
 int64_t x_columns(const Problem& p) {
-  return kFirst + p.channels + 2;
+  return p.first + p.channels + p.beyond;
 }
 
 void add_operands(OpCase& op, const Problem& p) {
@@ -36,7 +36,7 @@ struct Oracle {
   Oracle(const Problem& problem, const OpCase& op, size_t first)
       : p(problem), x(op.inputs()[first]), weight(op.inputs()[first + 1]), bias(op.inputs()[first + 2]) {}
 
-  size_t x_at(int64_t t, int64_t c) const { return static_cast<size_t>(t * x_columns(p) + kFirst + c); }
+  size_t x_at(int64_t t, int64_t c) const { return static_cast<size_t>(t * x_columns(p) + p.first + c); }
   size_t y_at(int64_t t, int64_t c) const { return static_cast<size_t>(t * p.channels + c); }
   size_t weight_at(int64_t c, int64_t back) const {
     return static_cast<size_t>(c * p.width + p.width - 1 - back);
@@ -76,18 +76,22 @@ struct Oracle {
 
 class CausalConv1dTest : public ::testing::TestWithParam<Problem> {};
 
-INSTANTIATE_TEST_SUITE_P(Problems, CausalConv1dTest,
-                         ::testing::Values(Problem{1, 1, 4, {0, 1}}, Problem{2, 5, 4, {0, 1, 1, 2}},
-                                           Problem{66, 33, 4, {0, 3, 3, 62, 64, 66}},
-                                           Problem{200, 40, 4, {0, 64, 65, 200, 200}},
-                                           Problem{130, 70, 1, {0, 130}},
-                                           Problem{130, 17, 16, {0, 70, 130}, false},
-                                           Problem{200, 50, 4, {0, 127, 200}, true, DType::bf16},
-                                           Problem{64, 8, 3, {0, 64}, false, DType::bf16}));
+INSTANTIATE_TEST_SUITE_P(
+    Problems, CausalConv1dTest,
+    ::testing::Values(Problem{1, 1, 4, {0, 1}}, Problem{2, 5, 4, {0, 1, 1, 2}},
+                      Problem{66, 33, 4, {0, 3, 3, 62, 64, 66}}, Problem{200, 40, 4, {0, 64, 65, 200, 200}},
+                      Problem{130, 70, 1, {0, 130}}, Problem{130, 17, 16, {0, 70, 130}, false},
+                      Problem{200, 50, 4, {0, 127, 200}, true, DType::bf16},
+                      Problem{64, 8, 3, {0, 64}, false, DType::bf16},
+                      // In rows of whole pieces.
+                      Problem{300, 136, 4, {0, 1, 3, 31, 130, 131, 300}, true, DType::f32, 4, 4},
+                      Problem{300, 264, 4, {0, 97, 98, 98, 300}, true, DType::bf16, 8, 16},
+                      Problem{129, 40, 3, {0, 129}, false, DType::bf16, 0, 0},
+                      Problem{33, 8, 1, {0, 32, 33}, true, DType::bf16, 8, 0}));
 
 TEST_P(CausalConv1dTest, Forward) {
   const Problem& p = GetParam();
-  OpCase op("causal_conv1d", {{"first_column", kFirst}}, p.dtype);
+  OpCase op("causal_conv1d", {{"first_column", p.first}}, p.dtype);
   add_operands(op, p);
   op.check({Oracle(p, op, 0).forward()});
 }
@@ -95,7 +99,7 @@ TEST_P(CausalConv1dTest, Forward) {
 TEST_P(CausalConv1dTest, Gradient) {
   const Problem& p = GetParam();
   for (const bool accumulates : {false, true}) {
-    OpCase op("causal_conv1d_grad", {{"first_column", kFirst}}, p.dtype);
+    OpCase op("causal_conv1d_grad", {{"first_column", p.first}}, p.dtype);
     op.random({p.rows, p.channels});
     add_operands(op, p);
     Values dx(static_cast<size_t>(p.rows * x_columns(p)));
