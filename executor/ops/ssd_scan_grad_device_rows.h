@@ -1,6 +1,7 @@
 // What both forms of the gradient of Mamba-2's scan share on a device.
 #pragma once
 
+#include "executor/device/piece.h"
 #include "executor/ops/column_sum_device.h"
 #include "executor/ops/ssd_scan_device_rows.h"
 
@@ -18,19 +19,37 @@ TIDEMARK_DEVICE_INLINE float ssd_step_back(const DeviceSsd<T>& s, int64_t row, i
   return dstep;
 }
 
-/// dy x of each head, of parts of the rows.
+/// dy x of each head, of parts of the rows: a block has a head's, a lane kPiece columns of some rows.
+template <int kPiece, typename T, typename Device>
+void ssd_of_d_in_pieces(Device& device, const DeviceSsd<T>& s, const T* dy, float* of_d) {
+  using Group = typename Device::Group;
+  constexpr int kLanes = 128;
+  device.launch(
+      cuda::row_parts(s.rows) * s.heads, kLanes, 0, TIDEMARK_BODY(Group & group, int64_t index) {
+        const int64_t begin = index / s.heads * cuda::kPartRows, head = index % s.heads;
+        const int rows = static_cast<int>(device::smaller<int64_t>(s.rows - begin, cuda::kPartRows));
+        const int across = static_cast<int>(s.columns) / kPiece;
+        const T* const of_y = dy + (begin * s.heads + head) * s.columns;
+        const T* const x = s.xbc + begin * s.stride + head * s.columns;
+        const float sum = group.template sum<float>(rows * across, [&](int64_t i) {
+          const int row = static_cast<int>(i) / across, column = static_cast<int>(i) % across * kPiece;
+          float of_row[kPiece], x_of_row[kPiece], dot = 0;
+          device::load_piece<kPiece>(of_y + row * s.heads * s.columns + column).to_floats(of_row);
+          device::load_piece<kPiece>(x + row * s.stride + column).to_floats(x_of_row);
+          TIDEMARK_UNROLL
+          for (int p = 0; p < kPiece; ++p) dot = fmaf(of_row[p], x_of_row[p], dot);
+          return dot;
+        });
+        group.each(1, [&](int64_t) { of_d[index] = sum; });
+      });
+}
 template <typename T, typename Device>
 void ssd_of_d(Device& device, const DeviceSsd<T>& s, const T* dy, float* of_d) {
-  device.each(
-      cuda::row_parts(s.rows) * s.heads, TIDEMARK_BODY(int64_t i) {
-        const int64_t part = i / s.heads, head = i % s.heads;
-        const int64_t end = device::smaller(s.rows, (part + 1) * cuda::kPartRows);
-        float sum = 0;
-        for (int64_t row = part * cuda::kPartRows; row < end; ++row)
-          for (int64_t p = 0; p < s.columns; ++p)
-            sum = fmaf(device::to_float(dy[(row * s.heads + head) * s.columns + p]), s.x(row, head, p), sum);
-        of_d[i] = sum;
-      });
+  constexpr int kPiece = 16 / sizeof(T);
+  if (device::holds_pieces<kPiece>(dy, s.columns) && device::holds_pieces<kPiece>(s.xbc, s.stride))
+    ssd_of_d_in_pieces<kPiece>(device, s, dy, of_d);
+  else
+    ssd_of_d_in_pieces<1>(device, s, dy, of_d);
 }
 
 /// dB and dC, to their columns of dxbc; of either, `sets` parts that lie `stride` apart.
