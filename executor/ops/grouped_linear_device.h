@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/divided.h"
+#include "executor/device/piece.h"
 #include "executor/ops/device_operands.h"
 #include "executor/ops/grouped_linear_warp.h"
 #include "graph/cuda_workspace.h"
@@ -111,6 +112,26 @@ void grouped_product(Device& device, const GroupedProduct<T>& product) {
       });
 }
 
+/// y[token] = start[token] (where given) + the products of its slots, kPiece columns at a time.
+template <int kPiece, typename T, typename Device>
+void add_slots(Device& device, const GroupedProduct<T>& p, const T* products, const int32_t* places,
+               const T* start, T* y) {
+  const int64_t columns = p.columns, across = columns / kPiece, top_k = p.top_k;
+  device.each(
+      p.slots / top_k * across, TIDEMARK_BODY(int64_t i) {
+        const int64_t token = i / across, column = i % across * kPiece;
+        float totals[kPiece] = {};
+        if (start) device::load_piece<kPiece>(start + i * kPiece).to_floats(totals);
+        for (int64_t slot = token * top_k; slot < (token + 1) * top_k; ++slot) {
+          float product[kPiece];
+          device::load_piece<kPiece>(products + places[slot] * columns + column).to_floats(product);
+          TIDEMARK_UNROLL
+          for (int e = 0; e < kPiece; ++e) totals[e] += product[e];
+        }
+        device::store_piece(y + i * kPiece, totals);
+      });
+}
+
 /// The product of the slots in scratch memory, and its sum over each token's slots, in the order of its
 /// choices.
 template <typename T, typename Device>
@@ -125,15 +146,12 @@ void combined_product(Device& device, GroupedProduct<T> p, void* workspace) {
   grouped_product(device, p);
   device.each(
       p.slots, TIDEMARK_BODY(int64_t i) { places[order[i]] = static_cast<int32_t>(i); });
-  const int64_t columns = p.columns, top_k = p.top_k;
-  device.each(
-      p.slots / top_k * columns, TIDEMARK_BODY(int64_t i) {
-        const int64_t token = i / columns, column = i % columns;
-        float total = start ? device::to_float(start[i]) : 0.0f;
-        for (int64_t slot = token * top_k; slot < (token + 1) * top_k; ++slot)
-          total += device::to_float(products[places[slot] * columns + column]);
-        device::store(y + i, total);
-      });
+  constexpr int kPiece = 16 / sizeof(T);
+  if (device::holds_pieces<kPiece>(y, p.columns) && device::holds_pieces<kPiece>(products, p.columns) &&
+      (!start || device::holds_pieces<kPiece>(start, p.columns)))
+    add_slots<kPiece>(device, p, products, places, start, y);
+  else
+    add_slots<1>(device, p, products, places, start, y);
 }
 
 /// Of grouped_linear and its input's gradient, which multiplies by what the weight is not transposed to.

@@ -26,28 +26,45 @@ struct GroupedWarps {
   }
 
   /// to[row, column] = its product, plus start's if there is one, of a block of which `rows` and `columns`
-  /// are there.
+  /// are there: in whole chunks, by way of shared memory that no phase has a use for any more.
   template <typename Warp>
   static TIDEMARK_DEVICE_INLINE void store(Warp& warp, const State<Warp>& state, const Bf16* start, Bf16* to,
-                                           int64_t stride, int rows, int columns) {
-    warp.each_lane([&](int lane) {
-      TIDEMARK_UNROLL
-      for (int m = 0; m < kOfWarp / 16; ++m) TIDEMARK_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        const int row = row_of(warp) + 16 * m + device::c_row(lane, 2 * half);
-        if (row >= rows) continue;
+                                           int64_t stride, int rows, int columns, Bf16* shared) {
+    constexpr int kAtOnce = 32, kAcross = kOfWarp / device::kChunk;
+    using Staged = device::SharedTile<kOfWarp>;
+    const Staged staged{shared + warp.index() * Staged::elements(kAtOnce)};
+    TIDEMARK_UNROLL
+    for (int part = 0; part < kOfWarp / kAtOnce; ++part) {
+      const int first = row_of(warp) + part * kAtOnce;
+      warp.each_lane([&](int lane) {
         TIDEMARK_UNROLL
+        for (int m = 0; m < kAtOnce / 16; ++m) TIDEMARK_UNROLL
+        for (int half = 0; half < 2; ++half) TIDEMARK_UNROLL
         for (int n = 0; n < kOfWarp / 8; ++n) {
-          const int column = column_of(warp) + 8 * n + device::c_column(lane, 0);
-          if (column >= columns) continue;
-          const device::Sums& of = state.sums[m][n][lane];
-          const int64_t at = row * stride + column;
-          const float first = start ? device::to_float(start[at]) : 0.0f;
-          const float second = start ? device::to_float(start[at + 1]) : 0.0f;
-          Warp::store(to + at, first + of.x[2 * half], second + of.x[2 * half + 1]);
+          const int row = 16 * m + device::c_row(lane, 2 * half), column = 8 * n + device::c_column(lane, 0);
+          const device::Sums& of = state.sums[part * kAtOnce / 16 + m][n][lane];
+          float before[2] = {};
+          if (start && first + row < rows && column_of(warp) + column < columns) {
+            const Bf16* const at = start + (first + row) * stride + column_of(warp) + column;
+            before[0] = device::to_float(at[0]);
+            before[1] = device::to_float(at[1]);
+          }
+          Warp::store(staged.at(row, column), before[0] + of.x[2 * half], before[1] + of.x[2 * half + 1]);
         }
-      }
-    });
+      });
+      warp.sync();
+      warp.each_lane([&](int lane) {
+        TIDEMARK_UNROLL
+        for (int i = 0; i < kAtOnce * kAcross / device::kWarpLanes; ++i) {
+          const int at = i * device::kWarpLanes + lane, row = at / kAcross,
+                    column = at % kAcross * device::kChunk;
+          if (first + row < rows && column_of(warp) + column < columns)
+            *reinterpret_cast<device::Chunk*>(to + (first + row) * stride + column_of(warp) + column) =
+                *reinterpret_cast<const device::Chunk*>(staged.at(row, column));
+        }
+      });
+      warp.sync();
+    }
   }
 };
 
@@ -113,7 +130,7 @@ struct GroupedProductWarps : GroupedWarps {
     group.template warps<kWarps>([&](Warp& warp) {
       const int64_t at = first * p.columns + column;
       store(warp, registers[warp], p.start ? p.start + at : nullptr, p.y + at, p.columns, rows,
-            columns - column);
+            columns - column, tiles);
     });
   }
 };
@@ -170,7 +187,8 @@ struct GroupedWeightWarps : GroupedWarps {
       });
     group.template warps<kWarps>([&](Warp& warp) {
       Bf16* const to = p.dweight + (int64_t{expert} * outputs + row) * inputs + column;
-      store(warp, registers[warp], p.adds ? to : nullptr, to, p.inputs, outputs - row, inputs - column);
+      store(warp, registers[warp], p.adds ? to : nullptr, to, p.inputs, outputs - row, inputs - column,
+            tiles);
     });
   }
 };
