@@ -16,19 +16,25 @@ int64_t cross_entropy(const OpView& op, bool with_gradient) {
   return cross_entropy_space(tokens, op.in(1).shape[0], chunk_rows, op.in(0).dtype, with_gradient).bytes();
 }
 
+/// Of the selective scan: four lanes of a warp have a channel's.
+bool in_registers(int64_t states) {
+  return states <= 16;
+}
+
 int64_t selective_scan(const OpView& op) {
   const int64_t channels = op.in(0).shape[1], states = op.in(4).shape[1], sequences = op.in(7).shape[0] - 1;
   return spilled_scratch(sequences * selective_scan_blocks(channels, states), selective_scan_bytes(states));
 }
 
-/// The states after each row of a chunk, the blocks' parts of the gradients of B and C, and the sequences' of
-/// A, D and the step's bias.
+/// The states after each row of a chunk where they are many, the blocks' parts of the gradients of B and C,
+/// and the sequences' of A, D and the step's bias.
 int64_t selective_scan_grad(const OpView& op) {
   const int64_t rows = op.in(1).shape[0], channels = op.in(1).shape[1], states = op.in(5).shape[1];
   const int64_t sequences = op.in(9).shape[0] - 1, lanes = sequences * channels;
   const int64_t chunk_rows = std::min(rows, op.attributes().integer("chunk_rows"));
   const int64_t blocks = selective_scan_blocks(channels, states);
-  return rounded(4 * (chunk_rows * states * lanes + blocks * rows * 2 * states + (states + 2) * lanes)) +
+  const int64_t history = in_registers(states) ? 0 : chunk_rows * states * lanes;
+  return rounded(4 * (history + blocks * rows * 2 * states + (states + 2) * lanes)) +
          spilled_scratch(sequences * blocks, selective_scan_grad_bytes(states));
 }
 
@@ -178,6 +184,7 @@ RecurrentSpace recurrent_space(int64_t times, int64_t max_batch, int64_t hidden,
 }
 
 int64_t selective_scan_lanes(int64_t states) {
+  if (in_registers(states)) return 64;
   constexpr int64_t kSharedNumbers = 12 << 10;  // 48 KiB: what a block gets without asking
   return std::clamp<int64_t>(kSharedNumbers / (5 * states) / 32 * 32, 32, 128);
 }
@@ -188,10 +195,12 @@ int64_t selective_scan_blocks(int64_t channels, int64_t states) {
 }
 
 int64_t selective_scan_bytes(int64_t states) {
+  if (in_registers(states)) return 0;
   return 4 * 2 * states * selective_scan_lanes(states);
 }
 
 int64_t selective_scan_grad_bytes(int64_t states) {
+  if (in_registers(states)) return 0;
   const int64_t lanes = selective_scan_lanes(states);
   return 4 * (states * (3 * lanes + 2 * (lanes + 1)) + 2 * lanes);
 }

@@ -42,10 +42,10 @@ RecurrentSpace recurrent_space(int64_t times, int64_t max_batch, int64_t hidden,
                                bool backward);
 int64_t recurrent_first_bytes(int64_t times);
 
-/// Lanes of a block of the selective scan, each with a channel, and blocks that all channels make.
+/// Channels of a block of the selective scan, and blocks that all channels make.
 int64_t selective_scan_lanes(int64_t states);
 int64_t selective_scan_blocks(int64_t channels, int64_t states);
-/// What a block has of its lanes and their states.
+/// What a block has of its lanes and their states; nothing where registers hold them, which are few.
 int64_t selective_scan_bytes(int64_t states);
 int64_t selective_scan_grad_bytes(int64_t states);
 

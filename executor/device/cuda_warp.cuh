@@ -58,6 +58,10 @@ class CudaWarp {
     }
   }
 
+  TIDEMARK_DEVICE_INLINE void exchange(Lanes<float>& x, int step) {
+    x.own = __shfl_xor_sync(0xffffffff, x.own, step);
+  }
+
   template <typename T>
   TIDEMARK_DEVICE_INLINE void copy(T* to, const T* from, bool there) {
     static_assert(sizeof(T) == 4 || sizeof(T) == 16);

@@ -93,6 +93,12 @@ class SerialWarp {
     }
   }
 
+  /// Lanes whose numbers differ in the one bit of `step` exchange what they have.
+  void exchange(Lanes<float>& x, int step) {
+    const Lanes<float> before = x;
+    for (size_t lane = 0; lane < kWarpLanes; ++lane) x[lane] = before[lane ^ static_cast<size_t>(step)];
+  }
+
   /// Copies sizeof(T) bytes, or zeros, to shared memory; they are there when the phase has ended.
   template <typename T>
   void copy(T* to, const T* from, bool there) {

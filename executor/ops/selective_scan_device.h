@@ -1,9 +1,10 @@
-// Mamba's scan (Gu & Dao 2023). Each lane's states lie beside each other in the block's shared memory, state
-// by state, so that neighbouring lanes use neighbouring banks.
+// Mamba's scan (Gu & Dao 2023). Few states are in registers (selective_scan_warp.h); of more, each lane's lie
+// beside each other in the block's shared memory, state by state, so that neighbouring lanes use neighbouring
+// banks.
 #pragma once
 
 #include "executor/device/shared_memory.h"
-#include "executor/ops/selective_scan_device_rows.h"
+#include "executor/ops/selective_scan_warp.h"
 
 namespace tidemark::ops {
 
@@ -46,6 +47,14 @@ void scan_rows(Device& device, const DeviceScan<T>& s, T* y, float* states, cons
 template <typename T, typename Device>
 void selective_scan_typed(const KernelArgs& args, Device& device) {
   const DeviceScan<T> s = device_scan<T>(args, 0, 7);
+  if (cuda::selective_scan_bytes(s.states) == 0)
+    return with_scan_pieces(s, {args.out<T>(0)}, [&](auto of_piece) {
+      ScanForwardWarps<T, decltype(of_piece)::value> kernel;
+      kernel.s = s;
+      kernel.y = args.out<T>(0);
+      kernel.states = args.out<float>(1);
+      run_scan(device, kernel);
+    });
   device::with_scratch(device, cuda::selective_scan_bytes(s.states), args.workspace, [&](auto scratch) {
     scan_rows(device, s, args.out<T>(0), args.out<float>(1), scratch);
   });

@@ -14,7 +14,7 @@ TIDEMARK_HOST_DEVICE inline float softplus(float x) {
 template <typename T>
 struct DeviceScan {
   int64_t rows = 0, channels = 0, states = 0, chunk_rows = 0, sequences = 0;
-  int64_t lanes = 0;   ///< of a block
+  int64_t lanes = 0;   ///< channels of a block
   int64_t blocks = 0;  ///< of a sequence
   const T* u = nullptr;
   const T* dt = nullptr;

@@ -1,20 +1,16 @@
 // The gradient of Mamba's scan: chunk by chunk from the last, the states of its rows are made again, then
-// gone back through.
+// gone back through. Of few states that is selective_scan_grad_warp.h.
 #pragma once
 
 #include "executor/device/shared_memory.h"
 #include "executor/ops/column_sum_device.h"
-#include "executor/ops/selective_scan_device_rows.h"
+#include "executor/ops/selective_scan_grad_warp.h"
 
 namespace tidemark::ops {
 
-/// Where the parts are that blocks leave, for their sums, and the states of a chunk.
-struct ScanGradSpace {
+/// Where the parts are that blocks leave, for their sums, and of many states those of a chunk.
+struct ScanGradSpace : ScanGradSums {
   float* history = nullptr;  ///< [chunk_rows, states, sequences * channels]: after each row
-  float* of_bc = nullptr;    ///< [blocks of a sequence, rows, 2 * states]
-  float* of_a = nullptr;     ///< [sequences, channels * states]
-  float* of_d = nullptr;     ///< [sequences, channels], as the next
-  float* of_dt_bias = nullptr;
   float* spilled = nullptr;  ///< blocks' scratch, where shared memory does not hold it
 };
 
@@ -23,7 +19,8 @@ ScanGradSpace scan_grad_space(const KernelArgs& args, const DeviceScan<T>& s) {
   const int64_t lanes = s.sequences * s.channels;
   ScanGradSpace space;
   space.history = static_cast<float*>(args.workspace);
-  space.of_bc = space.history + s.chunk_rows * s.states * lanes;
+  space.of_bc = space.history;
+  if (cuda::selective_scan_grad_bytes(s.states) > 0) space.of_bc += s.chunk_rows * s.states * lanes;
   space.of_a = space.of_bc + s.blocks * s.rows * 2 * s.states;
   space.of_d = space.of_a + s.states * lanes;
   space.of_dt_bias = space.of_d + lanes;
@@ -155,15 +152,35 @@ void scan_back(Device& device, const DeviceScan<T>& s, const ScanGradSpace& spac
 }
 
 template <typename T, typename Device>
+void scan_back_in_registers(const KernelArgs& args, Device& device, const DeviceScan<T>& s,
+                            const ScanGradSums& sums, const ScanRowGrad<T>& g) {
+  const auto run = [&](auto of_piece) {
+    ScanBackWarps<T, decltype(of_piece)::value> kernel;
+    kernel.s = s;
+    kernel.dy = g.dy;
+    kernel.du = g.du;
+    kernel.ddt = g.ddt;
+    kernel.dz = g.dz;
+    kernel.states = args.in<float>(8);
+    kernel.sums = sums;
+    run_scan(device, kernel);
+  };
+  with_scan_pieces(s, {g.dy, g.du, g.ddt}, run);
+}
+
+template <typename T, typename Device>
 void selective_scan_grad_typed(const KernelArgs& args, Device& device) {
   const DeviceScan<T> s = device_scan<T>(args, 1, 9);
   const ScanGradSpace space = scan_grad_space(args, s);
   if (!args.op.has_in(10)) device.zero(args.outputs[3], args.op.out(3).bytes());
   T* const dz = args.out<T>(3) + args.op.attributes().integer("first_column");
   const ScanRowGrad<T> of_rows{args.in<T>(0), args.out<T>(0), args.out<T>(1), dz};
-  device::with_scratch(device, cuda::selective_scan_grad_bytes(s.states), space.spilled, [&](auto scratch) {
-    scan_back(device, s, space, of_rows, args.in<float>(8), scratch);
-  });
+  if (cuda::selective_scan_grad_bytes(s.states) == 0)
+    scan_back_in_registers(args, device, s, space, of_rows);
+  else
+    device::with_scratch(device, cuda::selective_scan_grad_bytes(s.states), space.spilled, [&](auto scratch) {
+      scan_back(device, s, space, of_rows, args.in<float>(8), scratch);
+    });
 
   T* const dbc = args.out<T>(2);
   const int64_t elements = s.rows * 2 * s.states;

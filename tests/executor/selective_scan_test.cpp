@@ -13,11 +13,11 @@ struct Problem {
   int64_t rows, channels, states, chunk_rows;
   std::vector<int32_t> cu_seqlens;
   DType dtype = DType::f32;
+  int64_t first = 2, beyond = 1;  ///< columns of z around those of the op
 };
 
-constexpr int64_t kFirst = 2;  // column of z
 int64_t z_columns(const Problem& p) {
-  return kFirst + p.channels + 1;
+  return p.first + p.channels + p.beyond;
 }
 
 /// u, dt, bc, z, A_log, D, dt_bias after the operands that `op` has already.
@@ -83,7 +83,7 @@ class Oracle {
 
  private:
   const Values& input(size_t i) const { return in_[first_ + i]; }
-  size_t z_at(int64_t t, int64_t e) const { return static_cast<size_t>(t * z_columns(p_) + kFirst + e); }
+  size_t z_at(int64_t t, int64_t e) const { return static_cast<size_t>(t * z_columns(p_) + p_.first + e); }
   double z(int64_t t, int64_t e) const { return input(3)[z_at(t, e)]; }
 
   const Problem& p_;
@@ -94,7 +94,7 @@ class Oracle {
 };
 
 Attributes attributes(const Problem& p) {
-  return {{"chunk_rows", p.chunk_rows}, {"first_column", kFirst}};
+  return {{"chunk_rows", p.chunk_rows}, {"first_column", p.first}};
 }
 
 class SelectiveScanTest : public ::testing::TestWithParam<Problem> {};
@@ -105,7 +105,11 @@ INSTANTIATE_TEST_SUITE_P(Problems, SelectiveScanTest,
                                            Problem{50, 40, 16, 7, {0, 28, 29, 50}},
                                            Problem{130, 64, 8, 64, {0, 130}},
                                            Problem{129, 70, 3, 64, {0, 60, 129}, DType::bf16},
-                                           Problem{20, 16, 16, 1, {0, 11, 20}, DType::bf16}));
+                                           Problem{20, 16, 16, 1, {0, 11, 20}, DType::bf16},
+                                           Problem{40, 20, 20, 64, {0, 9, 40}, DType::bf16},
+                                           // In rows of whole pieces.
+                                           Problem{150, 100, 16, 64, {0, 5, 80, 150}, DType::f32, 4, 4},
+                                           Problem{150, 72, 12, 48, {0, 96, 150}, DType::bf16, 8, 0}));
 
 TEST_P(SelectiveScanTest, Forward) {
   const Problem& p = GetParam();
