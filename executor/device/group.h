@@ -34,13 +34,16 @@ namespace tidemark::device {
 TIDEMARK_HOST_DEVICE inline float to_float(float x) {
   return x;
 }
-TIDEMARK_HOST_DEVICE inline float to_float(Bf16 x) {
+TIDEMARK_HOST_DEVICE inline float from_bits(uint32_t bits) {
   union {
     uint32_t bits;
     float value;
   } u;
-  u.bits = static_cast<uint32_t>(x.bits) << 16;
+  u.bits = bits;
   return u.value;
+}
+TIDEMARK_HOST_DEVICE inline float to_float(Bf16 x) {
+  return from_bits(static_cast<uint32_t>(x.bits) << 16);
 }
 
 TIDEMARK_HOST_DEVICE inline void store(float* at, float x) {
@@ -48,6 +51,9 @@ TIDEMARK_HOST_DEVICE inline void store(float* at, float x) {
 }
 /// To the nearest, ties to even; NaN stays NaN.
 TIDEMARK_HOST_DEVICE inline void store(Bf16* at, float x) {
+#ifdef __CUDA_ARCH__
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(at->bits) : "f"(x));
+#else
   union {
     float value;
     uint32_t bits;
@@ -55,10 +61,42 @@ TIDEMARK_HOST_DEVICE inline void store(Bf16* at, float x) {
   u.value = x;
   const bool nan = (u.bits & 0x7fffffff) > 0x7f800000;
   at->bits = static_cast<uint16_t>(nan ? u.bits >> 16 | 0x40 : (u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
+#endif
 }
 
+/// Within 2 units in the last place of 2^x; on a GPU one instruction, of subnormal results zero.
+TIDEMARK_HOST_DEVICE inline float fast_exp2(float x) {
+#ifdef __CUDA_ARCH__
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
+#else
+  return exp2f(x);
+#endif
+}
+/// e^x to some 1e-6 of it where |x| < 20: its error is that of x times log2 e.
+TIDEMARK_HOST_DEVICE inline float fast_exp(float x) {
+  return fast_exp2(x * 1.44269504f);
+}
+/// In four instructions on a GPU, where a division to the last bit alone takes ten.
 TIDEMARK_HOST_DEVICE inline float sigmoid(float x) {
+#ifdef __CUDA_ARCH__
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(1.0f + fast_exp(-x)));
+  return y;
+#else
   return 1.0f / (1.0f + expf(-x));
+#endif
+}
+
+struct Division {
+  int64_t quotient, rest;
+};
+/// Of numbers that are not negative; in 32 bits where those will do, which is many times faster on a GPU.
+TIDEMARK_HOST_DEVICE inline Division split(int64_t x, int64_t by) {
+  if ((x | by) >> 32 != 0) return {x / by, x % by};
+  const auto quotient = static_cast<uint32_t>(x) / static_cast<uint32_t>(by);
+  return {quotient, static_cast<uint32_t>(x) - quotient * static_cast<uint32_t>(by)};
 }
 
 template <typename T>

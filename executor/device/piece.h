@@ -36,6 +36,11 @@ struct alignas(sizeof(T) * kCount) Piece {
         store(&words[i], x[i]);
     }
   }
+  TIDEMARK_DEVICE_INLINE uint32_t bits(int word) const {
+    uint32_t all;
+    std::memcpy(&all, words + word, sizeof(all));
+    return all;
+  }
 
  private:
   static TIDEMARK_DEVICE_INLINE float of_bits(uint32_t bits) {
@@ -74,15 +79,30 @@ TIDEMARK_DEVICE_INLINE Piece<T, kCount> load_piece(const T* at) {
 #endif
 }
 
+/// To the arena, not to shared memory.
+template <int kCount, typename T>
+TIDEMARK_DEVICE_INLINE void store_piece(T* at, const Piece<T, kCount>& piece) {
+#ifdef __CUDA_ARCH__
+  // By assignment, the compiler often stores each word on its own.
+  const size_t address = __cvta_generic_to_global(at);
+  if constexpr (sizeof(piece) == 16)
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(address), "r"(piece.bits(0)),
+                 "r"(piece.bits(1)), "r"(piece.bits(2)), "r"(piece.bits(3))
+                 : "memory");
+  else if constexpr (sizeof(piece) == 8)
+    asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(address), "r"(piece.bits(0)), "r"(piece.bits(1))
+                 : "memory");
+  else
+    *reinterpret_cast<Piece<T, kCount>*>(at) = piece;
+#else
+  std::memcpy(at, &piece, sizeof(piece));
+#endif
+}
 template <int kCount, typename T>
 TIDEMARK_DEVICE_INLINE void store_piece(T* at, const float (&x)[kCount]) {
   Piece<T, kCount> piece;
   piece.from_floats(x);
-#ifdef __CUDA_ARCH__
-  *reinterpret_cast<Piece<T, kCount>*>(at) = piece;
-#else
-  std::memcpy(at, &piece, sizeof(piece));
-#endif
+  store_piece(at, piece);
 }
 
 }  // namespace tidemark::device

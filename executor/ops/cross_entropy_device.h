@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cfloat>
+
 #include "executor/ops/column_sum_device.h"
 #include "executor/ops/operands.h"
 #include "graph/cuda_workspace.h"
@@ -146,32 +148,71 @@ void DeviceChunkedLoss<T, Device>::make_losses() {
   const float* const logits = logits_;
   float* const losses = losses_ + begin_;
   T* const dlogits = dlogits_;
+  constexpr int kWide = device::kWide<float>;
+  // Many to a long row, so that the rows that are worked on at once stay in the cache until they are read
+  // again.
+  const auto lanes = static_cast<int>(std::clamp<int64_t>(vocabulary / (8 * kWide) / 32 * 32, 32, 512));
   device_.launch(
-      rows_, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
+      rows_, lanes, 2 * 4 * lanes, TIDEMARK_BODY(Group & group, int64_t row) {
         const int32_t label = labels[row];
         const float* const x = logits + row * vocabulary;
         T* const dx = dlogits + row * vocabulary;
+        // Of a vocabulary that spans don't divide, rows begin with what is left of one.
+        const device::Spans<kWide> spans(vocabulary, true, (kWide - row * vocabulary % kWide) % kWide);
         if (label == kIgnoredLabel) {
           group.each(1, [&](int64_t) { losses[row] = 0; });
-          if (with_gradient) group.each(vocabulary, [&](int64_t i) { device::store(dx + i, 0.0f); });
+          if (with_gradient)
+            device::each_span(group, spans, [&](auto at) { at.store(dx, [](int) { return 0.0f; }); });
           return;
         }
-        const auto logit = [&](int64_t i) { return x[i] + (bias ? device::to_float(bias[i]) : 0.0f); };
-        const auto top = group.template max<float>(vocabulary, logit(label), logit);
-        const auto sum =
-            group.template sum<float>(vocabulary, [&](int64_t i) { return expf(logit(i) - top); });
+        const auto logits_at = [&](auto at) {
+          auto values = at.load(x);
+          if (bias) values = at.all([&](int j) { return values[j] + device::to_float(bias[at.first + j]); });
+          return values;
+        };
+        // Each lane's greatest, and its sum under that, in one pass.
+        float* const tops = group.template shared<float>();
+        float* const sums = tops + lanes;
+        group.each(lanes, [&](int64_t lane) {
+          float greatest = -FLT_MAX, under = 0;  // of what is -inf, e^-inf
+          for (int64_t i = lane; i < spans.size(); i += lanes)
+            spans.visit(i, [&](auto at) {
+              const auto v = logits_at(at);
+              float next = greatest;
+              TIDEMARK_UNROLL
+              for (int j = 0; j < at.kSize; ++j) next = device::larger(next, v[j]);
+              if (next > greatest) under *= device::fast_exp(greatest - next);
+              greatest = next;
+              under += at.sum([&](int j) { return device::fast_exp(v[j] - next); });
+            });
+          tops[lane] = greatest;
+          sums[lane] = under;
+        });
+        const auto top = group.template max<float>(lanes, -FLT_MAX, [&](int64_t i) { return tops[i]; });
+        const auto sum = group.template sum<float>(
+            lanes, [&](int64_t i) { return sums[i] * device::fast_exp(tops[i] - top); });
         // Under the target: what all of the vocabulary gets alike, and the label's own.
         const float uniform = smoothing / static_cast<float>(vocabulary), own = 1 - smoothing;
-        const auto below =
-            smoothing > 0
-                ? group.template sum<float>(vocabulary, [&](int64_t i) { return uniform * (top - logit(i)); })
-                : 0.0f;
-        group.each(1, [&](int64_t) { losses[row] = logf(sum) + (own * (top - logit(label)) + below); });
+        float below = 0;
+        if (smoothing > 0)
+          below = device::sum_spans(group, spans, [&](auto at) {
+            const auto v = logits_at(at);
+            return at.sum([&](int j) { return uniform * (top - v[j]); });
+          });
+        group.each(1, [&](int64_t) {
+          const float at_label = logits_at(device::Span<1>{label})[0];
+          losses[row] = logf(sum) + (own * (top - at_label) + below);
+        });
         if (!with_gradient) return;
         const auto scale = static_cast<float>(grad_scale / *counted);
-        const float share = scale / sum;
-        group.each(vocabulary, [&](int64_t i) {
-          device::store(dx + i, expf(logit(i) - top) * share - scale * (uniform + (i == label ? own : 0.0f)));
+        const float share = scale / sum, of_all = scale * uniform, of_label = scale * own;
+        device::each_span(group, spans, [&](auto at) {
+          const auto v = logits_at(at);
+          const auto mine = static_cast<int>(label - at.first);  // where it is in the span
+          at.store(dx, [&](int j) {
+            const float slope = fmaf(device::fast_exp(v[j] - top), share, -of_all);
+            return j == mine ? slope - of_label : slope;
+          });
         });
       });
 }

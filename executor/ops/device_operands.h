@@ -6,6 +6,7 @@
 
 #include "executor/device/group.h"
 #include "executor/device/matmul.h"
+#include "executor/device/wide.h"
 #include "executor/kernel.h"
 
 namespace tidemark::ops {
@@ -21,6 +22,13 @@ inline constexpr int kRowLanes = 256;
 /// Of one that works on fewer columns, whole warps.
 inline int lanes_for(int64_t columns) {
   return static_cast<int>(std::min<int64_t>(kRowLanes, (columns + 31) / 32 * 32));
+}
+
+/// Of one that works on spans of a row, some for each lane: what all lanes do together costs as much
+/// as a span.
+template <int n>
+int lanes_for_spans(const device::Spans<n>& spans) {
+  return lanes_for((spans.size() + 1) / 2);
 }
 
 }  // namespace tidemark::ops

@@ -7,20 +7,40 @@
 
 namespace tidemark::ops {
 
+/// Of a span of a row: x, the gate, its sigmoid, and x silu(gate).
+template <int n>
+struct GatedValues {
+  device::Floats<n> x, gate, open, value;
+};
+
 template <typename T>
 struct DeviceGatedNorm {
+  static constexpr int kWide = device::kWide<T>;
+
   int64_t width = 0, columns = 0, groups = 0;  ///< columns of a group
   const T* x = nullptr;
   const T* gate = nullptr;  ///< its first column
   int64_t gate_stride = 0;
   const T* weight = nullptr;
 
-  TIDEMARK_HOST_DEVICE float gate_at(int64_t row, int64_t column) const {
-    return device::to_float(gate[row * gate_stride + column]);
+  /// The columns of a group, where rows of the width and of the gate's begin as `others` do.
+  template <typename... Others>
+  device::Spans<kWide> spans(const Others*... others) const {
+    return {columns, aligned(others...)};
   }
-  TIDEMARK_HOST_DEVICE float value(int64_t row, int64_t column) const {
-    const float g = gate_at(row, column);
-    return device::to_float(x[row * width + column]) * g * device::sigmoid(g);
+  template <typename... Others>
+  bool aligned(const Others*... others) const {
+    return device::are_aligned<kWide>(columns, x, gate, weight, others...) && gate_stride % kWide == 0;
+  }
+  /// At columns `first` and following.
+  template <int n>
+  TIDEMARK_DEVICE_INLINE GatedValues<n> values(int64_t row, int64_t first, device::Span<n> at) const {
+    GatedValues<n> of;
+    of.x = at.load(x + row * width + first);
+    of.gate = at.load(gate + row * gate_stride + first);
+    of.open = at.all([&](int j) { return device::sigmoid(of.gate[j]); });
+    of.value = at.all([&](int j) { return of.x[j] * of.gate[j] * of.open[j]; });
+    return of;
   }
 };
 
@@ -44,19 +64,21 @@ void gated_rms_norm_typed(const KernelArgs& args, Device& device) {
   const auto epsilon = static_cast<float>(args.op.attributes().number("epsilon"));
   T* const y = args.out<T>(0);
   float* const rstd_out = args.out<float>(1);
+  const auto spans = n.spans(y);
   device.launch(
-      args.op.in(0).shape[0] * n.groups, lanes_for(n.columns), 0,
+      args.op.in(0).shape[0] * n.groups, lanes_for_spans(spans), 0,
       TIDEMARK_BODY(Group & group, int64_t index) {
-        const int64_t row = index / n.groups, first = index % n.groups * n.columns;
-        const auto squares = group.template sum<float>(n.columns, [&](int64_t i) {
-          const float v = n.value(row, first + i);
-          return v * v;
+        const device::Division of = device::split(index, n.groups);
+        const int64_t row = of.quotient, first = of.rest * n.columns;
+        const float squares = device::sum_spans(group, spans, [&](auto at) {
+          const auto v = n.values(row, first, at).value;
+          return at.sum([&](int j) { return v[j] * v[j]; });
         });
         const float rstd = 1 / sqrtf(squares / static_cast<float>(n.columns) + epsilon);
-        group.each(n.columns, [&](int64_t i) {
-          const float value = n.value(row, first + i) * rstd;
-          device::store(y + row * n.width + first + i, value * device::to_float(n.weight[first + i]));
-          if (i == 0) rstd_out[index] = rstd;
+        device::each_span(group, spans, [&](auto at) {
+          const auto v = n.values(row, first, at).value, w = at.load(n.weight + first);
+          at.store(y + row * n.width + first, [&](int j) { return v[j] * rstd * w[j]; });
+          if (at.first == 0) rstd_out[index] = rstd;
         });
       });
 }
@@ -73,29 +95,37 @@ void gated_rms_norm_grad_typed(const KernelArgs& args, Device& device) {
   T* const dx = args.out<T>(0);
   T* const dgate = args.out<T>(1) + args.op.attributes().integer("first_column");
 
-  const auto of_weight = TIDEMARK_BODY(int64_t row, int64_t i) {
-    return device::to_float(dy[row * width + i]) * n.value(row, i) * rstd[row * n.groups + i / n.columns];
+  const auto of_weight = TIDEMARK_BODY(int64_t row, auto at) {
+    const auto d = at.load(dy + row * width), v = n.values(row, 0, at).value;
+    const float r = rstd[row * n.groups + group_at(at.first, n.groups, n.columns)];
+    return at.all([&](int j) { return d[j] * v[j] * r; });
   };
-  sum_columns_of(device, rows, width, of_weight, static_cast<float*>(args.workspace), args.out<T>(2));
+  sum_columns_of<DeviceGatedNorm<T>::kWide>(device, rows, width, n.aligned(dy), of_weight,
+                                            static_cast<float*>(args.workspace), args.out<T>(2));
 
+  const auto spans = n.spans(dy, dx, dgate);
   device.launch(
-      rows * n.groups, lanes_for(n.columns), 0, TIDEMARK_BODY(Group & group, int64_t index) {
-        const int64_t row = index / n.groups, first = index % n.groups * n.columns;
+      rows * n.groups, lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t index) {
+        const device::Division of = device::split(index, n.groups);
+        const int64_t row = of.quotient, first = of.rest * n.columns, begin = row * width + first;
         const float r = rstd[index];
-        const auto weighted = [&](int64_t i) {
-          return device::to_float(dy[row * width + first + i]) * device::to_float(n.weight[first + i]);
-        };
-        const auto dot = group.template sum<float>(
-            n.columns, [&](int64_t i) { return weighted(i) * (n.value(row, first + i) * r); });
+        const float dot = device::sum_spans(group, spans, [&](auto at) {
+          const auto d = at.load(dy + begin), w = at.load(n.weight + first);
+          const auto v = n.values(row, first, at).value;
+          return at.sum([&](int j) { return d[j] * w[j] * (v[j] * r); });
+        });
         const float mean = dot / static_cast<float>(n.columns);
-        group.each(n.columns, [&](int64_t i) {
-          const float d = (weighted(i) - n.value(row, first + i) * r * mean) * r;
-          const float gate = n.gate_at(row, first + i), s = device::sigmoid(gate);
-          const int64_t at = row * width + first + i;
-          T* const to = dgate + row * n.gate_stride + first + i;
-          device::store(
-              to, fmaf(d * device::to_float(n.x[at]) * s, fmaf(gate, 1.0f - s, 1.0f), device::to_float(*to)));
-          device::store(dx + at, d * gate * s);
+        device::each_span(group, spans, [&](auto at) {
+          const auto of_y = at.load(dy + begin), w = at.load(n.weight + first);
+          const auto v = n.values(row, first, at);
+          T* const to = dgate + row * n.gate_stride + first;
+          const auto start = at.load(to);
+          const auto d = at.all([&](int j) { return (of_y[j] * w[j] - v.value[j] * r * mean) * r; });
+          at.store(to, [&](int j) {
+            const float s = v.open[j];
+            return fmaf(d[j] * v.x[j] * s, fmaf(v.gate[j], 1.0f - s, 1.0f), start[j]);
+          });
+          at.store(dx + begin, [&](int j) { return d[j] * v.gate[j] * v.open[j]; });
         });
       });
 }

@@ -15,11 +15,12 @@ int64_t sum_squares(Device& device, const void* tensor, int64_t elements, double
   device.launch(
       blocks, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
         const int64_t begin = block * cuda::kGradNormBlock;
-        const auto sum = group.template sum<float>(
-            device::smaller<int64_t>(cuda::kGradNormBlock, elements - begin), [&](int64_t i) {
-              const float v = device::to_float(x[begin + i]);
-              return v * v;
-            });
+        const device::Spans<device::kWide<T>> spans(
+            device::smaller<int64_t>(cuda::kGradNormBlock, elements - begin), true, 0);
+        const float sum = device::sum_spans(group, spans, [&](auto at) {
+          const auto v = at.load(x + begin);
+          return at.sum([&](int j) { return v[j] * v[j]; });
+        });
         group.each(1, [&](int64_t) { sums[block] = static_cast<double>(sum); });
       });
   return blocks;
@@ -52,20 +53,20 @@ struct DeviceAdamW {
   float* m = nullptr;
   float* v = nullptr;
   float* master = nullptr;  ///< null: param is the only copy
+};
 
-  /// Parameter i after the step, of which the moments are stored.
-  TIDEMARK_HOST_DEVICE float advance(int64_t i) const {
-    const float clip = norm ? clip_norm / (*norm + 1e-6f) : 1.0f;
-    const float grad_scale = clip >= 1 ? 1 : clip;  // a norm that is not a number must show
-    const float rate = hyper[0] * rate_scale;
-    const float g = device::to_float(grad[i]) * grad_scale;
-    const float next_m = fmaf(beta1, m[i], (1 - beta1) * g);
-    const float next_v = fmaf(beta2, v[i], (1 - beta2) * (g * g));
-    const float p = master ? master[i] : device::to_float(param[i]);
-    m[i] = next_m;
-    v[i] = next_v;
-    return fmaf(-rate / hyper[1], next_m / (sqrtf(next_v * (1 / hyper[2])) + epsilon),
-                p * (1 - rate * weight_decay));
+/// What a step is for all elements.
+struct DeviceAdamWStep {
+  float grad_scale, decay, rate, v_scale;
+
+  template <typename T>
+  TIDEMARK_HOST_DEVICE explicit DeviceAdamWStep(const DeviceAdamW<T>& a) {
+    const float clip = a.norm ? a.clip_norm / (*a.norm + 1e-6f) : 1.0f;
+    grad_scale = clip >= 1 ? 1 : clip;  // a norm that is not a number must show
+    const float learning = a.hyper[0] * a.rate_scale;
+    decay = 1 - learning * a.weight_decay;
+    rate = -learning / a.hyper[1];
+    v_scale = 1 / a.hyper[2];
   }
 };
 
@@ -89,44 +90,72 @@ DeviceAdamW<T> device_adamw(const KernelArgs& args) {
   return a;
 }
 
+/// store(span, the parameters after the step) for every span, of which the moments are stored.
+template <typename T, typename Device, typename Store>
+void run_adamw(const DeviceAdamW<T>& a, Device& device, int64_t elements, const Store& store) {
+  using Group = typename Device::Group;
+  constexpr int kWide = device::kWide<float>;
+  constexpr int64_t kBlock = 4 * kWide * kRowLanes;
+  const bool aligned = device::are_aligned<kWide>(0, a.grad, a.param, a.m, a.v, a.master);
+  device.launch((elements + kBlock - 1) / kBlock, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
+    const DeviceAdamWStep step(a);
+    const int64_t begin = block * kBlock;
+    const device::Spans<kWide> spans(device::smaller(kBlock, elements - begin), aligned, 0);
+    device::each_span(group, spans, [&](auto at) {
+      at.first += begin;
+      const auto loaded = at.load(a.grad), old_m = at.load(a.m), old_v = at.load(a.v);
+      const auto p = a.master ? at.load(a.master) : at.load(a.param);
+      const auto g = at.all([&](int j) { return loaded[j] * step.grad_scale; });
+      const auto next_m = at.all([&](int j) { return fmaf(a.beta1, old_m[j], (1 - a.beta1) * g[j]); });
+      const auto next_v =
+          at.all([&](int j) { return fmaf(a.beta2, old_v[j], (1 - a.beta2) * (g[j] * g[j])); });
+      at.store(a.m, [&](int j) { return next_m[j]; });
+      at.store(a.v, [&](int j) { return next_v[j]; });
+      store(at, at.all([&](int j) {
+        return fmaf(step.rate, next_m[j] / (sqrtf(next_v[j] * step.v_scale) + a.epsilon), p[j] * step.decay);
+      }));
+    });
+  });
+}
+
 template <typename T, typename Device>
 void adamw_typed(const KernelArgs& args, Device& device) {
   const DeviceAdamW<T> a = device_adamw<T>(args);
-  device.each(
-      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float next = a.advance(i);
-        if (a.master) a.master[i] = next;
-        device::store(a.param + i, next);
+  run_adamw(
+      a, device, args.op.in(0).shape.elements(), TIDEMARK_BODY(auto at, auto next) {
+        if (a.master) at.store(a.master, [&](int j) { return next[j]; });
+        at.store(a.param, [&](int j) { return next[j]; });
       });
 }
 
-/// To bf16, up or down by a number of 16 random bits: as often as keeps the mean.
-TIDEMARK_HOST_DEVICE inline void store_at_random(Bf16* at, float x, uint32_t random) {
+/// A number of bf16, up or down by 16 random bits: as often as keeps the mean.
+TIDEMARK_HOST_DEVICE inline float rounded_at_random(float x, uint32_t random) {
   union {
     float value;
     uint32_t bits;
   } u;
   u.value = x;
   const bool finite = (u.bits & 0x7f800000) != 0x7f800000;
-  if (finite)
-    at->bits = static_cast<uint16_t>((u.bits + random) >> 16);
-  else
-    device::store(at, x);
+  return finite ? device::from_bits((u.bits + random) & 0xffff0000) : x;
 }
 
 template <typename Device>
 void adamw_rounded(const KernelArgs& args, Device& device) {
   const DeviceAdamW<Bf16> a = device_adamw<Bf16>(args);
-  const int64_t elements = args.op.in(0).shape.elements();
   const auto* const seed = args.in<uint32_t>(7);
   const auto site = static_cast<uint64_t>(args.op.attributes().integer("site"));
-  device.each((elements + 7) / 8, TIDEMARK_BODY(int64_t counter) {
-    const PhiloxWords words = philox4x32(seed[0], seed[1], static_cast<uint64_t>(counter), site);
-    for (int64_t j = 0; j < 8 && 8 * counter + j < elements; ++j) {
-      const int64_t i = 8 * counter + j;
-      store_at_random(a.param + i, a.advance(i), words.of[j / 2] >> (j % 2 * 16) & 0xffff);
-    }
-  });
+  // Eight elements share a counter, of whose random bits each has 16.
+  run_adamw(
+      a, device, args.op.in(0).shape.elements(), TIDEMARK_BODY(auto at, auto next) {
+        const PhiloxWords words = philox4x32(seed[0], seed[1], static_cast<uint64_t>(at.first / 8), site);
+        const bool upper = at.first % 8 >= 4;
+        const uint32_t pairs[] = {upper ? words.of[2] : words.of[0], upper ? words.of[3] : words.of[1]};
+        const auto begin = static_cast<int>(at.first % 4);
+        at.store(a.param, [&](int j) {
+          const uint32_t pair = begin + j < 2 ? pairs[0] : pairs[1];
+          return rounded_at_random(next[j], pair >> ((begin + j) % 2 * 16) & 0xffff);
+        });
+      });
 }
 
 template <typename Device>
@@ -140,9 +169,10 @@ void sign_step_device(const KernelArgs& args, Device& device) {
   const float step = static_cast<float>(args.op.attributes().number("step"));
   const float* const direction = args.in<float>(1);
   float* const param = args.out<float>(0);
-  device.each(
-      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        param[i] -= direction[i] > 0 ? step : direction[i] < 0 ? -step : 0.0f;
+  device::each_span<device::kWide<float>>(
+      device, args.op.in(0).shape.elements(), true, TIDEMARK_BODY(auto at) {
+        const auto p = at.load(param), d = at.load(direction);
+        at.store(param, [&](int j) { return p[j] - (d[j] > 0 ? step : d[j] < 0 ? -step : 0.0f); });
       });
 }
 

@@ -5,15 +5,24 @@
 
 namespace tidemark::ops {
 
+template <typename A, typename B>
+using Wider = std::conditional_t<(sizeof(A) < sizeof(B)), B, A>;
+
+/// body(span) for the elements of the first output; the widest operand is of T. Operands are whole buffers.
+template <typename T, typename Device, typename Body>
+void each_element(const KernelArgs& args, Device& device, const Body& body) {
+  device::each_span<device::kWide<T>>(device, args.op.out(0).shape.elements(), true, body);
+}
+
 template <typename T, typename Device>
 void swiglu_typed(const KernelArgs& args, Device& device) {
   const T* const gate = args.in<T>(0);
   const T* const up = args.in<T>(1);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float g = device::to_float(gate[i]);
-        device::store(y + i, g * device::sigmoid(g) * device::to_float(up[i]));
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto g = at.load(gate), u = at.load(up);
+        at.store(y, [&](int j) { return g[j] * device::sigmoid(g[j]) * u[j]; });
       });
 }
 
@@ -24,12 +33,12 @@ void swiglu_grad_typed(const KernelArgs& args, Device& device) {
   const T* const up = args.in<T>(2);
   T* const dgate = args.out<T>(0);
   T* const dup = args.out<T>(1);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float d = device::to_float(dy[i]), g = device::to_float(gate[i]), u = device::to_float(up[i]);
-        const float s = device::sigmoid(g);
-        device::store(dgate + i, d * u * s * fmaf(g, 1.0f - s, 1.0f));
-        device::store(dup + i, d * g * s);
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto d = at.load(dy), g = at.load(gate), u = at.load(up);
+        const auto s = at.all([&](int j) { return device::sigmoid(g[j]); });
+        at.store(dgate, [&](int j) { return d[j] * u[j] * s[j] * fmaf(g[j], 1.0f - s[j], 1.0f); });
+        at.store(dup, [&](int j) { return d[j] * g[j] * s[j]; });
       });
 }
 
@@ -38,9 +47,10 @@ void glu_typed(const KernelArgs& args, Device& device) {
   const T* const x = args.in<T>(0);
   const T* const gate = args.in<T>(1);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        device::store(y + i, device::to_float(x[i]) * device::sigmoid(device::to_float(gate[i])));
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto v = at.load(x), g = at.load(gate);
+        at.store(y, [&](int j) { return v[j] * device::sigmoid(g[j]); });
       });
 }
 
@@ -51,12 +61,13 @@ void glu_grad_typed(const KernelArgs& args, Device& device) {
   const T* const gate = args.in<T>(2);
   T* const dx = args.out<T>(0);
   T* const dgate = args.out<T>(1);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float value = device::to_float(x[i]), open = device::sigmoid(device::to_float(gate[i]));
-        const float d = device::to_float(dy[i]) * open;
-        device::store(dx + i, d);
-        device::store(dgate + i, d * value * (1.0f - open));
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto dvalue = at.load(dy), value = at.load(x), g = at.load(gate);
+        const auto open = at.all([&](int j) { return device::sigmoid(g[j]); });
+        const auto d = at.all([&](int j) { return dvalue[j] * open[j]; });
+        at.store(dx, [&](int j) { return d[j]; });
+        at.store(dgate, [&](int j) { return d[j] * value[j] * (1.0f - open[j]); });
       });
 }
 
@@ -66,10 +77,10 @@ void gated_lerp_typed(const KernelArgs& args, Device& device) {
   const T* const y = args.in<T>(1);
   const T* const gate = args.in<T>(2);
   T* const z = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float from = device::to_float(x[i]), open = device::sigmoid(device::to_float(gate[i]));
-        device::store(z + i, fmaf(device::to_float(y[i]) - from, open, from));
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto from = at.load(x), to = at.load(y), g = at.load(gate);
+        at.store(z, [&](int j) { return fmaf(to[j] - from[j], device::sigmoid(g[j]), from[j]); });
       });
 }
 
@@ -82,13 +93,15 @@ void gated_lerp_grad_typed(const KernelArgs& args, Device& device) {
   T* const dx = args.out<T>(0);
   T* const dy = args.out<T>(1);
   T* const dgate = args.out<T>(2);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float d = device::to_float(dz[i]), open = device::sigmoid(device::to_float(gate[i]));
-        const float span = device::to_float(y[i]) - device::to_float(x[i]), to_y = d * open, to_x = d - to_y;
-        device::store(dx + i, to_x);
-        device::store(dy + i, to_y);
-        device::store(dgate + i, to_x * open * span);
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto d = at.load(dz), from = at.load(x), to = at.load(y), g = at.load(gate);
+        const auto open = at.all([&](int j) { return device::sigmoid(g[j]); });
+        const auto to_y = at.all([&](int j) { return d[j] * open[j]; });
+        const auto to_x = at.all([&](int j) { return d[j] - to_y[j]; });
+        at.store(dx, [&](int j) { return to_x[j]; });
+        at.store(dy, [&](int j) { return to_y[j]; });
+        at.store(dgate, [&](int j) { return to_x[j] * open[j] * (to[j] - from[j]); });
       });
 }
 
@@ -97,9 +110,11 @@ void add_values(const KernelArgs& args, Device& device) {
   const T* const a = args.in<T>(0);
   const Other* const b = args.in<Other>(1);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(),
-      TIDEMARK_BODY(int64_t i) { device::store(y + i, device::to_float(a[i]) + device::to_float(b[i])); });
+  each_element<Wider<T, Other>>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto first = at.load(a), second = at.load(b);
+        at.store(y, [&](int j) { return first[j] + second[j]; });
+      });
 }
 template <typename T, typename Device>
 void add_typed(const KernelArgs& args, Device& device) {
@@ -110,9 +125,11 @@ template <typename T, typename From, typename Device>
 void convert_values(const KernelArgs& args, Device& device) {
   const From* const x = args.in<From>(0);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(),
-      TIDEMARK_BODY(int64_t i) { device::store(y + i, device::to_float(x[i])); });
+  each_element<Wider<T, From>>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto v = at.load(x);
+        at.store(y, [&](int j) { return v[j]; });
+      });
 }
 template <typename T, typename Device>
 void convert_typed(const KernelArgs& args, Device& device) {
@@ -145,9 +162,11 @@ void activation_typed(const KernelArgs& args, Device& device) {
   const Activation f = activation_from(args.op.attributes().text("function"));
   const T* const x = args.in<T>(0);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(),
-      TIDEMARK_BODY(int64_t i) { device::store(y + i, activated(f, device::to_float(x[i]))); });
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto v = at.load(x);
+        at.store(y, [&](int j) { return activated(f, v[j]); });
+      });
 }
 
 template <typename T, typename Device>
@@ -156,9 +175,10 @@ void activation_grad_typed(const KernelArgs& args, Device& device) {
   const T* const dy = args.in<T>(0);
   const T* const y = args.in<T>(1);
   T* const dx = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        device::store(dx + i, device::to_float(dy[i]) * activation_slope(f, device::to_float(y[i])));
+  each_element<T>(
+      args, device, TIDEMARK_BODY(auto at) {
+        const auto d = at.load(dy), v = at.load(y);
+        at.store(dx, [&](int j) { return d[j] * activation_slope(f, v[j]); });
       });
 }
 

@@ -16,18 +16,22 @@ void rms_norm_typed(const KernelArgs& args, Device& device) {
   const T* const weight = args.op.has_in(1) ? args.in<T>(1) : nullptr;
   T* const y = args.out<T>(0);
   float* const rstd_out = args.out<float>(1);
+  constexpr int kWide = device::kWide<T>;
+  const device::Spans<kWide> spans(columns, device::are_aligned<kWide>(columns, x, weight, y));
   device.launch(
-      norm.rows * groups, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t index) {
-        const int64_t at = index * columns, first = index % groups * columns;
-        const auto squares = group.template sum<float>(columns, [&](int64_t i) {
-          const float v = device::to_float(x[at + i]);
-          return v * v;
+      norm.rows * groups, lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t index) {
+        const T* const from = x + index * columns;
+        T* const to = y + index * columns;
+        const T* const scale = group_of(weight, index, groups, columns);
+        const float squares = device::sum_spans(group, spans, [&](auto at) {
+          const auto v = at.load(from);
+          return at.sum([&](int j) { return v[j] * v[j]; });
         });
         const float rstd = 1 / sqrtf(squares / static_cast<float>(columns) + epsilon);
-        group.each(columns, [&](int64_t i) {
-          const float w = weight ? device::to_float(weight[first + i]) : 1.0f;
-          device::store(y + at + i, device::to_float(x[at + i]) * rstd * w);
-          if (i == 0) rstd_out[index] = rstd;
+        device::each_span(group, spans, [&](auto at) {
+          const auto v = at.load(from), w = at.load_or(scale, 1.0f);
+          at.store(to, [&](int j) { return v[j] * rstd * w[j]; });
+          if (at.first == 0) rstd_out[index] = rstd;
         });
       });
 }
@@ -45,29 +49,34 @@ void rms_norm_grad_typed(const KernelArgs& args, Device& device) {
   const float* const rstd = args.in<float>(3);
   const T* const residual = args.op.has_in(4) ? args.in<T>(4) : nullptr;
   T* const dx = args.out<T>(0);
+  constexpr int kWide = device::kWide<T>;
+  const bool aligned = device::are_aligned<kWide>(columns, dy, x, weight, residual, dx);
 
   if (args.op.has_out(1)) {
-    const auto of_weight = TIDEMARK_BODY(int64_t row, int64_t i) {
-      return device::to_float(dy[row * width + i]) * device::to_float(x[row * width + i]) *
-             rstd[row * groups + i / columns];
+    const auto of_weight = TIDEMARK_BODY(int64_t row, auto at) {
+      const auto d = at.load(dy + row * width), v = at.load(x + row * width);
+      const float r = rstd[row * groups + group_at(at.first, groups, columns)];
+      return at.all([&](int j) { return d[j] * v[j] * r; });
     };
-    sum_columns_of(device, rows, width, of_weight, static_cast<float*>(args.workspace), args.out<T>(1));
+    sum_columns_of<kWide>(device, rows, width, aligned, of_weight, static_cast<float*>(args.workspace),
+                          args.out<T>(1));
   }
 
+  const device::Spans<kWide> spans(columns, aligned);
   device.launch(
-      rows * groups, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t index) {
-        const int64_t at = index * columns, first = index % groups * columns;
+      rows * groups, lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t index) {
+        const int64_t begin = index * columns;
+        const T* const scale = group_of(weight, index, groups, columns);
         const float r = rstd[index];
-        const auto weighted = [&](int64_t i) {
-          return device::to_float(dy[at + i]) * (weight ? device::to_float(weight[first + i]) : 1.0f);
-        };
-        const auto dot = group.template sum<float>(
-            columns, [&](int64_t i) { return weighted(i) * (device::to_float(x[at + i]) * r); });
+        const float dot = device::sum_spans(group, spans, [&](auto at) {
+          const auto d = at.load(dy + begin), v = at.load(x + begin), w = at.load_or(scale, 1.0f);
+          return at.sum([&](int j) { return d[j] * w[j] * (v[j] * r); });
+        });
         const float mean = dot / static_cast<float>(columns);
-        group.each(columns, [&](int64_t i) {
-          float d = (weighted(i) - device::to_float(x[at + i]) * r * mean) * r;
-          if (residual) d += device::to_float(residual[at + i]);
-          device::store(dx + at + i, d);
+        device::each_span(group, spans, [&](auto at) {
+          const auto d = at.load(dy + begin), v = at.load(x + begin), w = at.load_or(scale, 1.0f);
+          const auto more = at.load_or(residual ? residual + begin : nullptr, 0.0f);
+          at.store(dx + begin, [&](int j) { return (d[j] * w[j] - v[j] * r * mean) * r + more[j]; });
         });
       });
 }

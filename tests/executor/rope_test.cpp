@@ -31,9 +31,11 @@ INSTANTIATE_TEST_SUITE_P(Pairs, RopeTest,
 
 TEST_P(RopeTest, TurnsPairsAndLeavesTheRest) {
   const auto [pairs, dtype, inverse, interleaved] = GetParam();
-  for (int64_t rest : {0, 3}) {
+  for (const auto& [rest, first] : {std::pair<int64_t, int64_t>{0, 0}, {3, 0}, {3, 2}, {16, 0}, {24, 8}}) {
     const int64_t tokens = 41, heads = 3, dim = 2 * pairs + rest;
-    OpCase op("rope", {{"heads", heads}, {"inverse", inverse}, {"interleaved", interleaved}}, dtype);
+    OpCase op("rope",
+              {{"heads", heads}, {"inverse", inverse}, {"interleaved", interleaved}, {"first_column", first}},
+              dtype);
     op.random({tokens, heads * dim});
     Values table;
     for (int64_t t = 0; t < tokens; ++t) {
@@ -45,7 +47,7 @@ TEST_P(RopeTest, TurnsPairsAndLeavesTheRest) {
     for (int64_t t = 0; t < tokens; ++t)
       for (int64_t h = 0; h < heads; ++h)
         for (int64_t i = 0; i < pairs; ++i) {
-          const auto at = static_cast<size_t>((t * heads + h) * dim + (interleaved ? 2 * i : i));
+          const auto at = static_cast<size_t>((t * heads + h) * dim + first + (interleaved ? 2 * i : i));
           const auto other = at + (interleaved ? 1 : static_cast<size_t>(pairs));
           const double angle = 0.3 * static_cast<double>(t * (i + 1));
           const auto turned =
