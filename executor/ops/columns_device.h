@@ -4,16 +4,36 @@
 
 namespace tidemark::ops {
 
+/// f(span of a row of `left`, row, true), and of one of `right` with false, for all of both, side by side.
+template <int n, typename Device, typename F>
+void each_side(Device& device, int64_t rows, int64_t left, int64_t right, const F& f) {
+  const int64_t across = (left + right) / n;
+  device.each(
+      rows * across, TIDEMARK_BODY(int64_t i) {
+        const device::Division of = device::split(i, across);
+        const int64_t column = of.rest * n;
+        const bool is_left = column < left;
+        f(device::Span<n>{is_left ? column : column - left}, of.quotient, is_left);
+      });
+}
+/// In spans as wide as the columns allow.
+template <typename T, typename Device, typename F>
+void copy_sides(Device& device, int64_t rows, int64_t left, int64_t right, const F& f) {
+  constexpr int kWide = device::kWide<T>;
+  left % kWide == 0 && right % kWide == 0 ? each_side<kWide>(device, rows, left, right, f)
+                                          : each_side<1>(device, rows, left, right, f);
+}
+
 template <typename T, typename Device>
 void concat_columns_typed(const KernelArgs& args, Device& device) {
   const int64_t width = args.op.out(0).shape[1], left = args.op.in(0).shape[1], right = width - left;
   const T* const a = args.in<T>(0);
   const T* const b = args.in<T>(1);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.out(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const int64_t row = i / width, column = i % width;
-        y[i] = column < left ? a[row * left + column] : b[row * right + column - left];
+  copy_sides<T>(
+      device, args.op.out(0).shape[0], left, right, TIDEMARK_BODY(auto at, int64_t row, bool is_left) {
+        T* const to = y + row * width;
+        is_left ? at.copy(a + row * left, to) : at.copy(b + row * right, to + left);
       });
 }
 
@@ -23,10 +43,10 @@ void split_columns_typed(const KernelArgs& args, Device& device) {
   const T* const x = args.in<T>(0);
   T* const a = args.out<T>(0);
   T* const b = args.out<T>(1);
-  device.each(
-      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const int64_t row = i / width, column = i % width;
-        (column < left ? a[row * left + column] : b[row * right + column - left]) = x[i];
+  copy_sides<T>(
+      device, args.op.in(0).shape[0], left, right, TIDEMARK_BODY(auto at, int64_t row, bool is_left) {
+        const T* const from = x + row * width;
+        is_left ? at.copy(from, a + row * left) : at.copy(from + left, b + row * right);
       });
 }
 

@@ -17,15 +17,22 @@ void dropout_typed(const KernelArgs& args, Device& device) {
   const auto* const seed = args.in<uint32_t>(1);
   const T* const x = args.in<T>(0);
   T* const y = args.out<T>(0);
-  device.each((elements + 3) / 4, TIDEMARK_BODY(int64_t counter) {
-    const PhiloxWords words = philox4x32(seed[0], seed[1], static_cast<uint64_t>(counter), site);
-    const bool off = seed[2] != 0;
-    for (int64_t j = 0; j < 4 && 4 * counter + j < elements; ++j) {
-      const int64_t i = 4 * counter + j;
-      const float value = device::to_float(x[i]);
-      device::store(y + i, off ? value : words.of[j] >= threshold ? value * scale : 0.0f);
-    }
-  });
+  // Of a counter's four words each element has one.
+  device::each_span<4>(
+      device, elements, true, TIDEMARK_BODY(auto at) {
+        const PhiloxWords words = philox4x32(seed[0], seed[1], static_cast<uint64_t>(at.first / 4), site);
+        const bool off = seed[2] != 0;
+        const auto begin = static_cast<int>(at.first % 4);
+        const auto v = at.load(x);
+        at.store(y, [&](int j) {
+          const int i = begin + j;
+          const uint32_t word = i == 0   ? words.of[0]
+                                : i == 1 ? words.of[1]
+                                : i == 2 ? words.of[2]
+                                         : words.of[3];
+          return off ? v[j] : word >= threshold ? v[j] * scale : 0.0f;
+        });
+      });
 }
 
 template <typename Device>

@@ -17,11 +17,14 @@ void embedding_typed(const KernelArgs& args, Device& device) {
   T* const y = args.out<T>(0);
   const int64_t columns = args.op.in(1).shape[1];
   const float scale = embedding_scale(args);
+  constexpr int kWide = device::kWide<T>;
+  const device::Spans<kWide> spans(columns, device::are_aligned<kWide>(columns, weight, y));
   device.launch(
-      args.op.in(0).shape[0], kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
+      args.op.in(0).shape[0], lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t row) {
         const T* const from = weight + ids[row] * columns;
-        group.each(columns, [&](int64_t i) {
-          device::store(y + row * columns + i, scale * device::to_float(from[i]));
+        device::each_span(group, spans, [&](auto at) {
+          const auto v = at.load(from);
+          at.store(y + row * columns, [&](int j) { return scale * v[j]; });
         });
       });
 }
@@ -38,30 +41,55 @@ void embedding_grad_typed(const KernelArgs& args, Device& device) {
   const float scale = embedding_scale(args);
   auto* const next = static_cast<int32_t*>(args.workspace);  // of each token: the next of its id, or none
   auto* const is_first = next + tokens;
+  constexpr int kIds = device::kWide<int32_t>;  // that a lane compares at once
   if (!args.op.has_in(2)) device.zero(dweight, args.op.out(0).bytes());
 
   device.launch(
-      tokens, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
+      tokens, lanes_for_spans(device::Spans<kIds>(tokens, true)), 0,
+      TIDEMARK_BODY(Group & group, int64_t row) {
         const int32_t id = ids[row];
-        const auto earlier = group.template sum<int>(row, [&](int64_t i) { return ids[i] == id ? 1 : 0; });
+        const device::Spans<kIds> above(row, true, 0);
+        const auto earlier = group.template sum<int32_t>(above.size(), [&](int64_t i) {
+          return above.visit(i, [&](auto at) {
+            const auto others = at.piece(ids);
+            int32_t same = 0;
+            TIDEMARK_UNROLL
+            for (int j = 0; j < at.kSize; ++j) same += others.words[j] == id ? 1 : 0;
+            return same;
+          });
+        });
         // The nearest is the largest distance from the end.
-        const auto nearest = group.template max<int64_t>(tokens - row - 1, 0, [&](int64_t i) {
-          return ids[row + 1 + i] == id ? tokens - row - 1 - i : 0;
+        const int64_t begin = row + 1;
+        const device::Spans<kIds> below(tokens - begin, true, (kIds - begin % kIds) % kIds);
+        const auto nearest = group.template max<int32_t>(below.size(), 0, [&](int64_t i) {
+          return below.visit(i, [&](auto at) {
+            const auto others = at.piece(ids + begin);
+            const auto distance = static_cast<int32_t>(tokens - begin - at.first);
+            int32_t largest = 0;
+            TIDEMARK_UNROLL
+            for (int j = at.kSize - 1; j >= 0; --j)
+              if (others.words[j] == id) largest = distance - j;
+            return largest;
+          });
         });
         group.each(1, [&](int64_t) {
-          next[row] = nearest == 0 ? -1 : static_cast<int32_t>(tokens - nearest);
+          next[row] = nearest == 0 ? -1 : static_cast<int32_t>(tokens) - nearest;
           is_first[row] = earlier == 0;
         });
       });
+  constexpr int kWide = device::kWide<T>;
+  const device::Spans<kWide> spans(columns, device::are_aligned<kWide>(columns, dy, dweight));
   device.launch(
-      tokens, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
+      tokens, lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t row) {
         if (!is_first[row]) return;
         T* const to = dweight + ids[row] * columns;
-        group.each(columns, [&](int64_t i) {
-          float total = device::to_float(to[i]);
-          for (int64_t token = row; token >= 0; token = next[token])
-            total = fmaf(scale, device::to_float(dy[token * columns + i]), total);
-          device::store(to + i, total);
+        device::each_span(group, spans, [&](auto at) {
+          auto total = at.load(to);
+          for (int64_t token = row; token >= 0; token = next[token]) {
+            const auto more = at.load(dy + token * columns);
+            total = at.all([&](int j) { return fmaf(scale, more[j], total[j]); });
+          }
+          at.store(to, [&](int j) { return total[j]; });
         });
       });
 }

@@ -99,10 +99,12 @@ void weighted_swiglu_typed(const KernelArgs& args, Device& device) {
   const float* const weights = args.in<float>(2);
   const int32_t* const slots = args.in<int32_t>(3);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float g = device::to_float(gate[i]);
-        device::store(y + i, weights[slots[i / columns]] * g * device::sigmoid(g) * device::to_float(up[i]));
+  constexpr int kWide = device::kWide<T>;
+  device::each_span<kWide>(
+      device, args.op.in(0).shape.elements(), columns % kWide == 0, TIDEMARK_BODY(auto at) {
+        const float weight = weights[slots[device::split(at.first, columns).quotient]];
+        const auto g = at.load(gate), u = at.load(up);
+        at.store(y, [&](int j) { return weight * g[j] * device::sigmoid(g[j]) * u[j]; });
       });
 }
 
@@ -118,20 +120,24 @@ void weighted_swiglu_grad_typed(const KernelArgs& args, Device& device) {
   T* const dgate = args.out<T>(0);
   T* const dup = args.out<T>(1);
   float* const dweights = args.out<float>(2);
+  constexpr int kWide = device::kWide<T>;
+  const device::Spans<kWide> spans(columns, columns % kWide == 0);
   device.launch(
-      args.op.in(1).shape[0], lanes_for(columns), 0, TIDEMARK_BODY(Group & group, int64_t row) {
-        const int64_t at = row * columns, slot = slots[row];
+      args.op.in(1).shape[0], lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t row) {
+        const int64_t begin = row * columns, slot = slots[row];
         const float weight = weights[slot];
-        const auto dot = group.template sum<float>(columns, [&](int64_t i) {
-          const float g = device::to_float(gate[at + i]);
-          return device::to_float(dy[at + i]) * g * device::sigmoid(g) * device::to_float(up[at + i]);
+        const float dot = device::sum_spans(group, spans, [&](auto at) {
+          const auto d = at.load(dy + begin), g = at.load(gate + begin), u = at.load(up + begin);
+          return at.sum([&](int j) { return d[j] * g[j] * device::sigmoid(g[j]) * u[j]; });
         });
-        group.each(columns, [&](int64_t i) {
-          const float g = device::to_float(gate[at + i]), u = device::to_float(up[at + i]);
-          const float open = device::sigmoid(g), d = weight * device::to_float(dy[at + i]);
-          device::store(dgate + at + i, d * u * open * fmaf(g, 1.0f - open, 1.0f));
-          device::store(dup + at + i, d * g * open);
-          if (i == 0) dweights[slot] = dot;
+        device::each_span(group, spans, [&](auto at) {
+          const auto of_y = at.load(dy + begin), g = at.load(gate + begin), u = at.load(up + begin);
+          const auto open = at.all([&](int j) { return device::sigmoid(g[j]); });
+          const auto d = at.all([&](int j) { return weight * of_y[j]; });
+          at.store(dgate + begin,
+                   [&](int j) { return d[j] * u[j] * open[j] * fmaf(g[j], 1.0f - open[j], 1.0f); });
+          at.store(dup + begin, [&](int j) { return d[j] * g[j] * open[j]; });
+          if (at.first == 0) dweights[slot] = dot;
         });
       });
 }

@@ -10,9 +10,12 @@ void scale_rows_typed(const KernelArgs& args, Device& device) {
   const T* const weight = args.in<T>(0);
   const float* const log_scale = args.in<float>(1);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        device::store(y + i, device::to_float(weight[i]) * expf(log_scale[i / columns]));
+  constexpr int kWide = device::kWide<T>;
+  device::each_span<kWide>(
+      device, args.op.in(0).shape.elements(), columns % kWide == 0, TIDEMARK_BODY(auto at) {
+        const auto w = at.load(weight);
+        const float factor = expf(log_scale[device::split(at.first, columns).quotient]);
+        at.store(y, [&](int j) { return w[j] * factor; });
       });
 }
 
@@ -25,16 +28,20 @@ void scale_rows_grad_typed(const KernelArgs& args, Device& device) {
   const float* const log_scale = args.in<float>(2);
   T* const dweight = args.out<T>(0);
   float* const dlog_scale = args.out<float>(1);
+  constexpr int kWide = device::kWide<T>;
+  const device::Spans<kWide> spans(columns, columns % kWide == 0);
   device.launch(
-      args.op.in(1).shape[0], kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
-        const int64_t at = row * columns;
+      args.op.in(1).shape[0], lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t row) {
+        const int64_t begin = row * columns;
         const float factor = expf(log_scale[row]);
-        const auto dot = group.template sum<float>(columns, [&](int64_t i) {
-          return device::to_float(dy[at + i]) * device::to_float(weight[at + i]);
+        const float dot = device::sum_spans(group, spans, [&](auto at) {
+          const auto d = at.load(dy + begin), w = at.load(weight + begin);
+          return at.sum([&](int j) { return d[j] * w[j]; });
         });
-        group.each(columns, [&](int64_t i) {
-          device::store(dweight + at + i, device::to_float(dy[at + i]) * factor);
-          if (i == 0) dlog_scale[row] = factor * dot;
+        device::each_span(group, spans, [&](auto at) {
+          const auto d = at.load(dy + begin);
+          at.store(dweight + begin, [&](int j) { return d[j] * factor; });
+          if (at.first == 0) dlog_scale[row] = factor * dot;
         });
       });
 }

@@ -32,16 +32,20 @@ void skip_gelu_forward(const KernelArgs& args, Device& device) {
   const T* const u = args.in<T>(1);
   const float* const d = args.in<float>(2);
   T* const y = args.out<T>(0);
-  device.each(
-      args.op.in(0).shape.elements(), TIDEMARK_BODY(int64_t i) {
-        const float v = fmaf(d[i % columns], device::to_float(u[i]), device::to_float(x[i]));
-        device::store(y + i, v * Gelu::share(v));
+  constexpr int kWide = device::kWide<T>;
+  device::each_span<kWide>(
+      device, args.op.in(0).shape.elements(), columns % kWide == 0, TIDEMARK_BODY(auto at) {
+        const int64_t row_begin = device::split(at.first, columns).quotient * columns;
+        const auto skip = at.load(d - row_begin), skipped = at.load(u), from = at.load(x);
+        at.store(y, [&](int j) {
+          const float v = fmaf(skip[j], skipped[j], from[j]);
+          return v * Gelu::share(v);
+        });
       });
 }
 
 template <typename T, typename Gelu, typename Device>
 void skip_gelu_backward(const KernelArgs& args, Device& device) {
-  using Group = typename Device::Group;
   const int64_t rows = args.op.in(1).shape[0], columns = args.op.in(1).shape[1];
   const T* const dy = args.in<T>(0);
   const T* const x = args.in<T>(1);
@@ -51,23 +55,22 @@ void skip_gelu_backward(const KernelArgs& args, Device& device) {
   T* const du = args.out<T>(1);
   auto* const parts = static_cast<float*>(args.workspace);  // of the gradient of D
   const int64_t blocks = cuda::row_parts(rows);
-  device.launch(
-      blocks, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t block) {
-        const int64_t begin = block * cuda::kPartRows;
-        const int64_t end = device::smaller(rows, begin + cuda::kPartRows);
-        group.each(columns, [&](int64_t i) {
-          float sum = 0;
-          for (int64_t row = begin; row < end; ++row) {
-            const int64_t at = row * columns + i;
-            const float skipped = device::to_float(u[at]);
-            const float v = fmaf(d[i], skipped, device::to_float(x[at]));
-            const float grad = device::to_float(dy[at]) * Gelu::slope(v);
-            sum = fmaf(grad, skipped, sum);
-            device::store(dx + at, grad);
-            device::store(du + at, grad * d[i]);
-          }
-          parts[block * columns + i] = sum;
-        });
+  constexpr int kWide = device::kWide<T>;
+  each_part<kWide>(
+      device, rows, columns, columns % kWide == 0,
+      TIDEMARK_BODY(int64_t part, int64_t begin, int64_t end, auto at) {
+        const auto skip = at.load(d);
+        auto sum = at.all([](int) { return 0.0f; });
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t from = row * columns;
+          const auto skipped = at.load(u + from), direct = at.load(x + from), of_y = at.load(dy + from);
+          const auto grad =
+              at.all([&](int j) { return of_y[j] * Gelu::slope(fmaf(skip[j], skipped[j], direct[j])); });
+          sum = at.all([&](int j) { return fmaf(grad[j], skipped[j], sum[j]); });
+          at.store(dx + from, [&](int j) { return grad[j]; });
+          at.store(du + from, [&](int j) { return grad[j] * skip[j]; });
+        }
+        at.store(parts + part * columns, [&](int j) { return sum[j]; });
       });
   sum_columns<float, float>(device, parts, blocks, columns, columns, nullptr, args.out<float>(2));
 }

@@ -7,6 +7,8 @@ namespace tidemark::ops {
 
 template <typename T>
 struct DeviceShift {
+  static constexpr int kWide = device::kWide<T>;
+
   int64_t rows = 0, channels = 0, entries = 0;
   bool of_previous = false;
   const T* x = nullptr;
@@ -14,9 +16,14 @@ struct DeviceShift {
   const int32_t* cu_seqlens = nullptr;
 
   /// Of the row before.
-  TIDEMARK_HOST_DEVICE float previous_share(int64_t channel) const {
-    const float m = device::to_float(mix[channel]);
-    return of_previous ? m : 1.0f - m;
+  template <int n>
+  TIDEMARK_DEVICE_INLINE device::Floats<n> previous_share(device::Span<n> at) const {
+    const auto m = at.load(mix);
+    return at.all([&](int j) { return of_previous ? m[j] : 1.0f - m[j]; });
+  }
+  template <typename... Others>
+  bool aligned(const Others*... others) const {
+    return device::are_aligned<kWide>(channels, x, mix, others...);
   }
   /// A sequence begins there; the end of all counts as one that begins.
   TIDEMARK_HOST_DEVICE bool begins(int64_t row) const {
@@ -43,14 +50,15 @@ void token_shift_typed(const KernelArgs& args, Device& device) {
   using Group = typename Device::Group;
   const DeviceShift<T> s = device_shift<T>(args, 0);
   T* const y = args.out<T>(0);
+  const device::Spans<DeviceShift<T>::kWide> spans(s.channels, s.aligned(y));
   device.launch(
-      s.rows, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t row) {
-        const bool begins = s.begins(row);
-        group.each(s.channels, [&](int64_t i) {
-          const int64_t at = row * s.channels + i;
-          const float now = device::to_float(s.x[at]);
-          const float before = begins ? 0.0f : device::to_float(s.x[at - s.channels]);
-          device::store(y + at, fmaf(s.previous_share(i), before - now, now));
+      s.rows, lanes_for_spans(spans), 0, TIDEMARK_BODY(Group & group, int64_t row) {
+        const T* const from = s.x + row * s.channels;
+        const T* const from_before = s.begins(row) ? nullptr : from - s.channels;
+        device::each_span(group, spans, [&](auto at) {
+          const auto now = at.load(from), before = at.load_or(from_before, 0.0f),
+                     share = s.previous_share(at);
+          at.store(y + row * s.channels, [&](int j) { return fmaf(share[j], before[j] - now[j], now[j]); });
         });
       });
 }
@@ -60,7 +68,6 @@ void token_shift_typed(const KernelArgs& args, Device& device) {
 // strip is put aside first.
 template <typename T, typename Device>
 void token_shift_grad_typed(const KernelArgs& args, Device& device) {
-  using Group = typename Device::Group;
   const DeviceShift<T> s = device_shift<T>(args, 1);
   const int64_t channels = s.channels, strips = cuda::row_parts(s.rows);
   const T* const dy = args.in<T>(0);
@@ -69,31 +76,31 @@ void token_shift_grad_typed(const KernelArgs& args, Device& device) {
   auto* const next_strip = static_cast<float*>(args.workspace);  // dy of the first row after each strip
   auto* const parts = next_strip + strips * channels;            // of the gradient of mix
 
-  device.each(
-      strips * channels, TIDEMARK_BODY(int64_t i) {
-        const int64_t row = (i / channels + 1) * cuda::kPartRows;
-        next_strip[i] = row < s.rows ? device::to_float(dy[row * channels + i % channels]) : 0.0f;
+  const bool aligned = s.aligned(dy, acc, dx);
+  each_part<DeviceShift<T>::kWide>(
+      device, s.rows, channels, aligned, TIDEMARK_BODY(int64_t strip, int64_t, int64_t end, auto at) {
+        const auto next = at.load_or(end < s.rows ? dy + end * channels : nullptr, 0.0f);
+        at.store(next_strip + strip * channels, [&](int j) { return next[j]; });
       });
-  device.launch(
-      strips, kRowLanes, 0, TIDEMARK_BODY(Group & group, int64_t strip) {
-        const int64_t begin = strip * cuda::kPartRows;
-        const int64_t end = device::smaller(s.rows, begin + cuda::kPartRows);
-        group.each(channels, [&](int64_t i) {
-          const float share = s.previous_share(i);
-          float slope = 0;
-          for (int64_t row = begin; row < end; ++row) {
-            const int64_t at = row * channels + i;
-            const float d = device::to_float(dy[at]), now = device::to_float(s.x[at]);
-            const float before = s.begins(row) ? 0.0f : device::to_float(s.x[at - channels]);
-            float next = 0;
-            if (!s.begins(row + 1))
-              next = row + 1 < end ? device::to_float(dy[at + channels]) : next_strip[strip * channels + i];
-            slope = fmaf(d, before - now, slope);
-            const float mine = fmaf(share, next - d, d);
-            device::store(dx + at, acc ? device::to_float(acc[at]) + mine : mine);
-          }
-          parts[strip * channels + i] = s.of_previous ? slope : -slope;
-        });
+  each_part<DeviceShift<T>::kWide>(
+      device, s.rows, channels, aligned, TIDEMARK_BODY(int64_t strip, int64_t begin, int64_t end, auto at) {
+        const auto share = s.previous_share(at);
+        const auto none = at.all([](int) { return 0.0f; });
+        auto slope = none, d = at.load(dy + begin * channels);
+        auto before = at.load_or(s.begins(begin) ? nullptr : s.x + (begin - 1) * channels, 0.0f);
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t from = row * channels;
+          const auto now = at.load(s.x + from), more = at.load_or(acc ? acc + from : nullptr, 0.0f);
+          const auto below =
+              row + 1 < end ? at.load(dy + from + channels) : at.load(next_strip + strip * channels);
+          const bool ends = s.begins(row + 1);
+          const auto next = ends ? none : below;
+          slope = at.all([&](int j) { return fmaf(d[j], before[j] - now[j], slope[j]); });
+          at.store(dx + from, [&](int j) { return more[j] + fmaf(share[j], next[j] - d[j], d[j]); });
+          before = ends ? none : now;
+          d = below;
+        }
+        at.store(parts + strip * channels, [&](int j) { return s.of_previous ? slope[j] : -slope[j]; });
       });
   sum_columns<float, T>(device, parts, strips, channels, channels, nullptr, args.out<T>(1));
 }

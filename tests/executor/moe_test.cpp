@@ -450,35 +450,36 @@ TEST(MixtureOfExperts, IsTheWeightedSumOfTheChosenExperts) {
 }
 
 TEST(LatentHeads, AreTheirOwnKeysTheSharedOnesAndValues) {
-  for (DType dtype : {DType::f32, DType::bf16}) {
-    const int64_t rows = 31, heads = 3, keys = 12, values = 10, shared = 8;
-    const Attributes attributes{{"heads", heads}, {"key_columns", keys}, {"value_columns", values}};
-    OpCase forward("latent_heads", attributes, dtype);
-    forward.random({rows, heads * (keys + values)}).random({rows, shared});
-    OpCase backward("latent_heads_grad", attributes, dtype);
-    backward.random({rows, heads * (keys + shared)}).random({rows, heads * values});
-    const Values &kv = forward.inputs()[0], &turned = forward.inputs()[1];
-    const Values &dk = backward.inputs()[0], &dv = backward.inputs()[1];
-    Values k, v, dkv, dshared(static_cast<size_t>(rows * shared));
-    for (int64_t n = 0; n < rows * heads; ++n) {
-      const auto at = [&](int64_t columns, int64_t c) { return static_cast<size_t>(n * columns + c); };
-      for (int64_t c = 0; c < keys; ++c) {
-        k.push_back(kv[at(keys + values, c)]);
-        dkv.push_back(dk[at(keys + shared, c)]);
+  for (DType dtype : {DType::f32, DType::bf16})
+    for (int64_t values : {10, 16}) {
+      const int64_t rows = 31, heads = 3, keys = 24, shared = 8;
+      const Attributes attributes{{"heads", heads}, {"key_columns", keys}, {"value_columns", values}};
+      OpCase forward("latent_heads", attributes, dtype);
+      forward.random({rows, heads * (keys + values)}).random({rows, shared});
+      OpCase backward("latent_heads_grad", attributes, dtype);
+      backward.random({rows, heads * (keys + shared)}).random({rows, heads * values});
+      const Values &kv = forward.inputs()[0], &turned = forward.inputs()[1];
+      const Values &dk = backward.inputs()[0], &dv = backward.inputs()[1];
+      Values k, v, dkv, dshared(static_cast<size_t>(rows * shared));
+      for (int64_t n = 0; n < rows * heads; ++n) {
+        const auto at = [&](int64_t columns, int64_t c) { return static_cast<size_t>(n * columns + c); };
+        for (int64_t c = 0; c < keys; ++c) {
+          k.push_back(kv[at(keys + values, c)]);
+          dkv.push_back(dk[at(keys + shared, c)]);
+        }
+        for (int64_t c = 0; c < shared; ++c) {
+          const auto own = static_cast<size_t>(n / heads * shared + c);
+          k.push_back(turned[own]);
+          dshared[own] += dk[at(keys + shared, keys + c)];
+        }
+        for (int64_t c = 0; c < values; ++c) {
+          v.push_back(kv[at(keys + values, keys + c)]);
+          dkv.push_back(dv[at(values, c)]);
+        }
       }
-      for (int64_t c = 0; c < shared; ++c) {
-        const auto own = static_cast<size_t>(n / heads * shared + c);
-        k.push_back(turned[own]);
-        dshared[own] += dk[at(keys + shared, keys + c)];
-      }
-      for (int64_t c = 0; c < values; ++c) {
-        v.push_back(kv[at(keys + values, keys + c)]);
-        dkv.push_back(dv[at(values, c)]);
-      }
+      forward.check({k, v});
+      backward.check({dkv, dshared});
     }
-    forward.check({k, v});
-    backward.check({dkv, dshared});
-  }
 }
 
 }  // namespace

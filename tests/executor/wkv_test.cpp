@@ -32,7 +32,8 @@ INSTANTIATE_TEST_SUITE_P(Problems, RwkvOps,
                                            Problem{70, 64, 64, {0, 3, 17, 64, 70}},
                                            Problem{130, 40, 16, {0, 130}},
                                            Problem{200, 7, 64, {0, 64, 128, 200}, 40},
-                                           Problem{90, 35, 32, {0, 60, 90}, 1, DType::bf16}));
+                                           Problem{90, 35, 32, {0, 60, 90}, 1, DType::bf16},
+                                           Problem{90, 48, 32, {0, 33, 64, 90}, 1, DType::bf16}));
 
 TEST_P(RwkvOps, ShiftMixesWithTheRowBefore) {
   const Problem& p = GetParam();
