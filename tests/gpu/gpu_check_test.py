@@ -57,6 +57,12 @@ class Judges(unittest.TestCase):
         self.fails("wanted", check.mapped, report(520 << 20, 0.9))
         self.fails("wanted", check.mapped, report(520 << 20, mapped_memory_unseen="another"))
 
+    def test_op_names(self):
+        report = lambda **seconds: ["", json.dumps({"named_ops": [{"op": op, "seconds": s} for op, s in seconds.items()]})]
+        self.assertEqual(check.op_names(report(**{"layer.0 #1": 0.9, "(upload)": 0.1}))["share"], 1)
+        self.fails("98.00%", check.op_names, report(**{"layer.0 #1": 0.98, "(no range)": 0.02}))
+        self.fails("0.00%", check.op_names, report())
+
     def test_costs_and_rates(self):
         times = lambda *seconds: ["noise\n" + text(step_seconds_median=s) for s in seconds]
         check.overhead(times(1, 1.009, 1.04))
