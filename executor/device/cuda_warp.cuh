@@ -80,18 +80,7 @@ class CudaWarp {
   static TIDEMARK_DEVICE_INLINE void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
   static TIDEMARK_DEVICE_INLINE void store(Bf16* at, float first, float second) {
-    *reinterpret_cast<uint32_t*>(at) = pair(first, second);
-  }
-  static TIDEMARK_DEVICE_INLINE uint32_t pair(float first, float second) {
-    uint32_t both;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
-    return both;
-  }
-  /// To 2 units in the last place; of subnormal results, zero.
-  static TIDEMARK_DEVICE_INLINE float exp2(float x) {
-    float power;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
-    return power;
+    *reinterpret_cast<uint32_t*>(at) = bf16_pair(first, second);
   }
 
  private:

@@ -64,6 +64,20 @@ TIDEMARK_HOST_DEVICE inline void store(Bf16* at, float x) {
 #endif
 }
 
+/// Two of bf16, the first in the lower half, rounded as above.
+TIDEMARK_HOST_DEVICE inline uint32_t bf16_pair(float first, float second) {
+#ifdef __CUDA_ARCH__
+  uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
+  return both;
+#else
+  Bf16 low, high;
+  store(&low, first);
+  store(&high, second);
+  return low.bits | static_cast<uint32_t>(high.bits) << 16;
+#endif
+}
+
 /// Within 2 units in the last place of 2^x; on a GPU one instruction, of subnormal results zero.
 TIDEMARK_HOST_DEVICE inline float fast_exp2(float x) {
 #ifdef __CUDA_ARCH__

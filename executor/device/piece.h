@@ -20,8 +20,8 @@ struct alignas(sizeof(T) * kCount) Piece {
     TIDEMARK_UNROLL
     for (int i = 0; i < kWords; ++i) {
       if constexpr (kPairs) {
-        x[2 * i] = of_bits(words[i] << 16);
-        x[2 * i + 1] = of_bits(words[i] & 0xffff0000);
+        x[2 * i] = from_bits(words[i] << 16);
+        x[2 * i + 1] = from_bits(words[i] & 0xffff0000);
       } else {
         x[i] = to_float(words[i]);
       }
@@ -31,7 +31,7 @@ struct alignas(sizeof(T) * kCount) Piece {
     TIDEMARK_UNROLL
     for (int i = 0; i < kWords; ++i) {
       if constexpr (kPairs)
-        words[i] = pair(x[2 * i], x[2 * i + 1]);
+        words[i] = bf16_pair(x[2 * i], x[2 * i + 1]);
       else
         store(&words[i], x[i]);
     }
@@ -40,25 +40,6 @@ struct alignas(sizeof(T) * kCount) Piece {
     uint32_t all;
     std::memcpy(&all, words + word, sizeof(all));
     return all;
-  }
-
- private:
-  static TIDEMARK_DEVICE_INLINE float of_bits(uint32_t bits) {
-    float x;
-    std::memcpy(&x, &bits, sizeof(x));
-    return x;
-  }
-  static TIDEMARK_DEVICE_INLINE uint32_t pair(float first, float second) {
-#ifdef __CUDA_ARCH__
-    uint32_t both;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
-    return both;
-#else
-    Bf16 low, high;
-    store(&low, first);
-    store(&high, second);
-    return low.bits | static_cast<uint32_t>(high.bits) << 16;
-#endif
   }
 };
 

@@ -110,13 +110,6 @@ class SerialWarp {
     device::store(at, first);
     device::store(at + 1, second);
   }
-  static uint32_t pair(float first, float second) {
-    Bf16 low, high;
-    device::store(&low, first);
-    device::store(&high, second);
-    return low.bits | static_cast<uint32_t>(high.bits) << 16;
-  }
-  static float exp2(float x) { return std::exp2(x); }
 
  private:
   int index_;

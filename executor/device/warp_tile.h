@@ -103,7 +103,7 @@ TIDEMARK_DEVICE_INLINE void scale_a(Warp& warp, typename Warp::template Lanes<Pa
       TIDEMARK_UNROLL
       for (int half = 0; half < 2; ++half) {
         uint32_t& pair = a[lane].x[i + half];
-        pair = Warp::pair(first * half_of(pair, 0), second * half_of(pair, 1));
+        pair = bf16_pair(first * half_of(pair, 0), second * half_of(pair, 1));
       }
     }
   });
@@ -167,7 +167,7 @@ TIDEMARK_DEVICE_INLINE void add_product(Warp& warp,
       for (int m = 0; m < kDown; ++m) TIDEMARK_UNROLL
       for (int i = 0; i < 4; ++i) {
         const Sums& of = x[m][k + i / 2][lane];
-        a[m][lane].x[i] = Warp::pair(of.x[i % 2 * 2], of.x[i % 2 * 2 + 1]);
+        a[m][lane].x[i] = bf16_pair(of.x[i % 2 * 2], of.x[i % 2 * 2 + 1]);
       }
     });
     TIDEMARK_UNROLL

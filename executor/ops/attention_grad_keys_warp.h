@@ -187,7 +187,7 @@ struct AttentionGradKeys {
     const float scale = g.forward.scale * kLog2E;
     warp.each_lane([&](int lane) {
       each_score(state.p, lane, [&](float& x, int, int n, int i) {
-        x = Warp::exp2(fmaf(scale, x, -kLog2E * step.lse[8 * n + device::c_column(lane, i)]));
+        x = device::fast_exp2(fmaf(scale, x, -kLog2E * step.lse[8 * n + device::c_column(lane, i)]));
       });
     });
     if (!seen.of_warp[warp.index()].all(query, kStep))

@@ -112,7 +112,7 @@ struct AttentionGradQueries {
     const float scale = g.forward.scale * kLog2E;
     warp.each_lane([&](int lane) {
       each_score(state.p, lane, [&](float& x, int m, int, int i) {
-        x = Warp::exp2(
+        x = device::fast_exp2(
             fmaf(scale, x, -kLog2E * lse[first_row<kDown>(warp) + 16 * m + device::c_row(lane, i)]));
       });
     });

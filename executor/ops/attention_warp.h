@@ -129,14 +129,14 @@ struct AttendWarps {
         for (int half = 0; half < 2; ++half) {
           // Before its first key a row has seen nothing: -inf - -inf is no number.
           const float highest = top[lane].x[half] == -INFINITY ? 0.0f : scale * top[lane].x[half];
-          const float shrink = Warp::exp2(scale * state.top[m][lane].x[half] - highest);
+          const float shrink = device::fast_exp2(scale * state.top[m][lane].x[half] - highest);
           float& sum = state.sum[m][lane].x[half];
           sum *= shrink;
           TIDEMARK_UNROLL
           for (int n = 0; n < kStep / 8; ++n) TIDEMARK_UNROLL
           for (int i = 2 * half; i < 2 * half + 2; ++i) {
             float& score = state.scores[m][n][lane].x[i];
-            score = Warp::exp2(fmaf(scale, score, -highest));
+            score = device::fast_exp2(fmaf(scale, score, -highest));
             sum += score;
           }
           TIDEMARK_UNROLL

@@ -250,7 +250,7 @@ struct OuterWarps {
           const auto decayed = [&](int i) {
             return first + i > t ? 0.0f
                                  : scores[0][n][lane].x[2 * half + i] * of.into[first + i] *
-                                       Warp::exp2(exponent - of.exponent[first + i]);
+                                       device::fast_exp2(exponent - of.exponent[first + i]);
           };
           Warp::store(to.at(t, first), decayed(0), decayed(1));
         }
@@ -267,7 +267,7 @@ struct OuterWarps {
       TIDEMARK_UNROLL
       for (int n = 0; n < kRows / 8; ++n) TIDEMARK_UNROLL
       for (int i = 0; i < 2; ++i) {
-        const float decay = Warp::exp2(of.exponent[8 * n + device::c_column(lane, i)]);
+        const float decay = device::fast_exp2(of.exponent[8 * n + device::c_column(lane, i)]);
         state.out[0][n][lane].x[i] *= decay;
         state.out[0][n][lane].x[2 + i] *= decay;
       }
@@ -279,7 +279,7 @@ struct OuterWarps {
   TIDEMARK_DEVICE_INLINE void advance(Warp& warp, const Half& of, Scores scores, State<Warp>& state) const {
     const float total = *of.total;
     warp.each_lane([&](int lane) {
-      const float carried = Warp::exp2(total);
+      const float carried = device::fast_exp2(total);
       TIDEMARK_UNROLL
       for (int n = 0; n < kLeft / 8; ++n) TIDEMARK_UNROLL
       for (int i = 0; i < 4; ++i) state.state[0][n][lane].x[i] *= carried;
@@ -297,8 +297,9 @@ struct OuterWarps {
           warp.template multiply<1>(right, other, state.out[0][n + 1]);
         }
       }
-      device::scale_a(warp, right,
-                      [&](int, int at) { return of.into[k + at] * Warp::exp2(total - of.exponent[k + at]); });
+      device::scale_a(warp, right, [&](int, int at) {
+        return of.into[k + at] * device::fast_exp2(total - of.exponent[k + at]);
+      });
       TIDEMARK_UNROLL
       for (int n = 0; n < kLeft / 8; n += 2) {
         device::load_b<false>(warp, of.left, k, 8 * n, other);

@@ -218,7 +218,7 @@ struct ScanBackWarps : ScanWarps<T, kPiece> {
           dx = fmaf(grad, b[n], dx);
           of_bc[n][lane] = grad * x;
           of_bc[kOfLane + n][lane] = of_value * h;
-          const float passed = grad * Warp::exp2(step * own.a[n]), exponent = passed * before;
+          const float passed = grad * device::fast_exp2(step * own.a[n]), exponent = passed * before;
           ddelta = fmaf(exponent, own.a[n], ddelta);
           own.da[n] = fmaf(exponent, step, own.da[n]);
           own.dh[n] = passed;

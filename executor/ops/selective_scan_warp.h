@@ -102,7 +102,7 @@ struct ScanWarps {
                                           float (&h)[kOfLane]) {
     const float x = delta * u;
     TIDEMARK_UNROLL
-    for (int n = 0; n < kOfLane; ++n) h[n] = fmaf(Warp::exp2(delta * a[n]), h[n], b[n] * x);
+    for (int n = 0; n < kOfLane; ++n) h[n] = fmaf(device::fast_exp2(delta * a[n]), h[n], b[n] * x);
   }
 };
 

@@ -237,7 +237,7 @@ struct SsdGroupWarps {
           const bool sees = kReverse ? column >= row && row >= shared.other_begins[j]
                                      : column <= row && column >= shared.begins[i];
           const float between = kReverse ? of.other_exponent[j] - exponent : exponent - of.other_exponent[j];
-          const float decay = Warp::exp2(sees ? between : -INFINITY);
+          const float decay = device::fast_exp2(sees ? between : -INFINITY);
           const float x = scores[0][n][lane].x[2 * half + k] * decay * (kReverse ? 1.0f : of.other_delta[j]);
           const float weight = state.weights[0][n][lane].x[2 * half + k];
           dot = fmaf(column != row ? x : 0.0f, weight, dot);
@@ -301,7 +301,7 @@ struct SsdGroupWarps {
           const bool passes =
               kReverse ? shared.ends[i] > block.chunk_end : shared.begins[i] < block.chunk_begin;
           const float exponent = kReverse ? total - of.exponent[i] : of.exponent[i];
-          const float decay = Warp::exp2(passes ? exponent : -INFINITY);
+          const float decay = device::fast_exp2(passes ? exponent : -INFINITY);
           const float delta = kReverse ? of.delta[i] : 1.0f;
           TIDEMARK_UNROLL
           for (int n = 0; n < kAcross / 8; ++n) TIDEMARK_UNROLL

@@ -362,9 +362,9 @@ struct Wkv7GradWarps {
             times(shared.of_r, tile.of_r) - times(shared.of_b, tile.of_b) - times(shared.of_k, tile.of_k);
         shared.of_log[at] = following;
         following += times(shared.of_a, tile.of_a);
-        const float growth = Warp::exp2(-log);
-        shared.of_a[at] *= Warp::exp2(before);
-        shared.of_r[at] *= Warp::exp2(log);
+        const float growth = device::fast_exp2(-log);
+        shared.of_a[at] *= device::fast_exp2(before);
+        shared.of_r[at] *= device::fast_exp2(log);
         shared.of_b[at] *= growth;
         shared.of_k[at] *= growth;
       }

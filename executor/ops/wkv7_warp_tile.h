@@ -139,8 +139,8 @@ struct Wkv7WarpTile {
         const float key = device::to_float(*k.at(t, column));
         const float rate = device::sigmoid(device::to_float(*a.at(t, column)));
         const float minus_direction = -key * k_k * inverse_norm[t];
-        const float decay = Warp::exp2(log), growth = Warp::exp2(-log);
-        device::store(of_a.at(t, column), minus_direction * Warp::exp2(before));
+        const float decay = device::fast_exp2(log), growth = device::fast_exp2(-log);
+        device::store(of_a.at(t, column), minus_direction * device::fast_exp2(before));
         device::store(of_r.at(t, column), device::to_float(*r.at(t, column)) * decay);
         device::store(of_b.at(t, column), -minus_direction * rate * growth);
         device::store(of_k.at(t, column), fmaf(key * (rate - 1.0f), k_a, key) * growth);
