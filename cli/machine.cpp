@@ -182,8 +182,7 @@ std::string cupti_remedy(int error) {
   constexpr int kInsufficientPrivileges = 35, kMultipleSubscribers = 39;
   if (error == kInsufficientPrivileges)
     return "load the module with NVreg_RestrictProfilingToAdminUsers=0, or run as root; in a container, "
-           "start "
-           "it with --cap-add SYS_ADMIN";
+           "start it with --cap-add SYS_ADMIN";
   if (error == kMultipleSubscribers) return "end the other profiler, or the debugger, that has the device";
   return "use a CUPTI and a driver of one CUDA version; Nsight Systems and debuggers keep others out";
 }

@@ -40,8 +40,6 @@ To convert(From x, uint8_t mode) {
       if (whole >= static_cast<From>(Limits::max())) return Limits::max();
       return static_cast<To>(whole);
     }
-  } else if constexpr (std::is_floating_point_v<To>) {
-    return static_cast<To>(x);
   } else {
     return static_cast<To>(x);
   }
@@ -97,8 +95,7 @@ Handler conversion(Type to, Type from) {
   }
 }
 
-/// Adds or takes away where a window begins. `Address` is of the result: an address in a window may be of 32
-/// bits.
+/// Adds where a window begins, or takes it away.
 void to_generic(Warp& w, const Instruction& i) {
   const uint64_t* const a = w.lanes<uint64_t>(i.from[0]);
   uint64_t* const d = w.lanes<uint64_t>(i.to[0]);

@@ -104,13 +104,6 @@ void Module::add_variable(std::string_view declaration) {
   variables_.insert_or_assign(std::string(name), reinterpret_cast<uint64_t>(memory));
 }
 
-std::vector<std::string_view> Module::kernels() const {
-  std::vector<std::string_view> names;
-  for (const auto& [name, source] : functions_)
-    if (source.entry) names.push_back(name);
-  return names;
-}
-
 const Function& Module::function(std::string_view name) {
   const auto found = functions_.find(name);
   if (found == functions_.end())

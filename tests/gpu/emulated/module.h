@@ -6,7 +6,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tests/gpu/emulated/device_memory.h"
 #include "tests/gpu/emulated/ptx.h"
@@ -22,7 +21,6 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  std::vector<std::string_view> kernels() const;
   const Function& function(std::string_view name);
 
  private:

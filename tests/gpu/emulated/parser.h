@@ -93,7 +93,6 @@ class FunctionParser {
   std::string_view text_;
   size_t at_ = 0;
   int line_;
-  int64_t scope_ = 0;
   std::vector<std::map<std::string, Register, std::less<>>> scopes_;
   struct Family {
     uint32_t first;

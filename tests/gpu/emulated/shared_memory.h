@@ -20,7 +20,6 @@ class SharedMemory {
  public:
   /// Of a block that begins: it holds anything.
   void reset(size_t bytes);
-  size_t size() const { return bytes_.size(); }
 
   /// Both throw Fault: outside, a race, or where a copy is still under way.
   const std::byte* read(uint64_t at, size_t bytes, const Toucher& who) {

@@ -74,9 +74,6 @@ class Warp {
   std::byte* local(int lane, uint64_t at, size_t bytes);
   std::byte* frame(int lane, uint64_t at, size_t bytes);
 
-  void jump(int32_t target) {
-    at_ = target;
-  }
   /// Those of `taken` go to the target, the rest on.
   void branch(uint32_t taken, int32_t target);
   void leave();
